@@ -1,0 +1,3 @@
+//! The binary `proa-agent`.
+
+fn main() {}

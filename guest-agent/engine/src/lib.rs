@@ -1,0 +1,1 @@
+//! Containers, execs, volumes, logs, events: the engine's rules and state.

@@ -1,0 +1,1 @@
+//! References, digests, registries, the content store and layers.

@@ -1,0 +1,1 @@
+//! Safe Linux: namespaces, mounts, cgroups, capabilities, seccomp, descriptors.

@@ -1,0 +1,1 @@
+//! An OCI runtime spec and a root become a process.
