@@ -1,1 +1,34 @@
-//! Containers, execs, volumes, logs, events: the engine's rules and state.
+//! Containers, execs, volumes, logs, events: the engine's rules and its state.
+//!
+//! An [`Engine`] owns everything below one root folder. A [`Container`] is a handle to one container: its verbs
+//! are the Docker Engine API's, and its documents are those of `proa-protocol`. Exactly one task per container
+//! changes its [`State`]; everyone else sends that task a request and reads a published copy.
+//!
+//! Composes `images` (what a container's root is made of), `runtime` (how it becomes a process) and the cgroup half
+//! of `kernel` (what it may use).
+//!
+//! Does not know: HTTP, sockets of clients, the host a machine runs on.
+//!
+//! Always true
+//! * What was acknowledged survives `kill -9` of this process; what is not `--rm` survives a power cut too.
+//! * A container's processes never depend on this process: see the monitor in `proa-runtime`.
+//! * A delete is committed before anything is unlinked; what a crash leaves is swept at the next start.
+//!
+//! Start at [`Engine::open`], then [`Engine::create`] and [`Engine::container`].
+
+mod clock;
+pub mod container;
+mod engine;
+mod error;
+pub mod events;
+pub mod exec;
+pub mod filters;
+pub mod id;
+mod names;
+
+pub use container::Container;
+pub use engine::{Config, Engine};
+pub use error::{Error, Kind, Result};
+pub use exec::Exec;
+pub use filters::Filters;
+pub use proa_protocol::models;
