@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Debian's container programs in a root folder of their own, to compare with and to make images: Docker, Podman,
+# runc, crun, skopeo, umoci, a registry server. About two minutes and 1.5 GB, once; the machine's own packages
+# stay as they are.
+#
+#   scripts/peers.sh setup
+#   scripts/peers.sh enter podman info       runs there; the machine's own root is at /host
+#   scripts/peers.sh bin DIR                 writes starters into DIR that run single programs from outside
+set -euo pipefail
+
+root=${PEERS_ROOT:-/var/cache/proa-peers}
+suite=trixie
+packages=(
+    docker.io docker-cli containerd runc podman crun conmon netavark aardvark-dns passt uidmap
+    skopeo umoci docker-registry busybox-static iptables nftables iproute2 procps
+)
+
+# The address of the machine's own Debian mirror; on Ubuntu there is none, so debootstrap's default.
+mirror() {
+    apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' | head -n 1
+}
+
+setup() {
+    if [ -e "$root/.complete" ]; then return; fi
+    echo "peers: building $root" >&2
+    rm -rf --one-file-system "$root"
+    debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" $(mirror) >/dev/null
+    cp /etc/resolv.conf "$root/etc/"
+    cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
+    cp -n /etc/apt/apt.conf.d/* "$root/etc/apt/apt.conf.d/" 2>/dev/null || true
+    in_root apt-get update -qq
+    in_root apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+    mkdir -p "$root/host"
+    touch "$root/.complete"
+}
+
+in_root() {
+    chroot "$root" env DEBIAN_FRONTEND=noninteractive "$@"
+}
+
+# Podman and crun take a machine with both cgroup versions for one with version 2 alone, unless the second is hidden.
+enter() {
+    exec unshare --mount sh -c '
+        set -e
+        root=$1; shift
+        mount --make-rprivate /
+        mount --bind "$root" "$root"
+        for dir in proc sys dev run; do mount --rbind "/$dir" "$root/$dir"; done
+        mkdir -p "$root/host"
+        cd "$root"
+        pivot_root . host
+        cd /
+        umount /sys/fs/cgroup/unified 2>/dev/null || true
+        exec "$@"' sh "$root" "$@"
+}
+
+# Programs of the folder run from outside through its own dynamic loader.
+bin() {
+    local dir=$1 program
+    mkdir -p "$dir"
+    for program in docker docker-registry skopeo umoci crun; do
+        cat > "$dir/$program" <<STARTER
+#!/bin/sh
+exec $root/lib64/ld-linux-x86-64.so.2 --library-path $root/lib/x86_64-linux-gnu $root/usr/bin/$program "\$@"
+STARTER
+        chmod 755 "$dir/$program"
+    done
+}
+
+verb=${1:?usage: peers.sh setup | enter COMMAND... | bin DIR}
+shift
+case $verb in
+    setup | bin) "$verb" "$@" ;;
+    enter) [ -e "$root/.complete" ] || setup; enter "$@" ;;
+    *) echo "peers.sh: no verb $verb" >&2; exit 2 ;;
+esac

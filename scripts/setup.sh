@@ -1,0 +1,53 @@
+# Sourced by scripts/dev: what each group of verbs needs, installed only where it is missing.
+
+# Runs apt-get as root, quietly, updating the lists once.
+apt_install() {
+    local missing=() package
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok' || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    local as_root=()
+    [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+    echo "installing ${missing[*]}" >&2
+    [ -n "${apt_updated:-}" ] || "${as_root[@]}" apt-get update -qq
+    apt_updated=1
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# Compilers: a C one for the parts in C, musl's for the static binaries, Rust itself where Debian has rustup.
+need_build() {
+    apt_install gcc libc6-dev musl-tools git ca-certificates
+    if ! command -v cargo >/dev/null; then
+        apt_install rustup || { echo "install Rust 1.95 or newer with rustup first" >&2; exit 1; }
+        rustup default stable
+    fi
+    if [ ! -d "$(rustc --print sysroot)/lib/rustlib/$(uname -m)-unknown-linux-musl" ]; then
+        timeout 300 rustup target add "$(uname -m)-unknown-linux-musl" >&2 ||
+            echo "no musl target: building against the C library of this machine, statically" >&2
+    fi
+}
+
+# The target of the release binaries: musl where it is installed.
+static_target() {
+    local machine
+    machine=$(uname -m)
+    if [ -d "$(rustc --print sysroot)/lib/rustlib/$machine-unknown-linux-musl" ]; then
+        echo "$machine-unknown-linux-musl"
+    else
+        echo "$machine-unknown-linux-gnu"
+    fi
+}
+
+# What tests start: a static shell for images, and the peers in a root folder of theirs.
+need_tests() {
+    [ "$(id -u)" -eq 0 ] || { echo "the tests make namespaces, mounts and cgroups: run them as root" >&2; exit 1; }
+    apt_install busybox-static debootstrap e2fsprogs nginx-light
+    scripts/peers.sh setup >&2
+}
+
+# The guest of scripts/vm.sh.
+need_vm() {
+    apt_install qemu-system-x86 e2fsprogs cpio
+}
