@@ -1,0 +1,113 @@
+//! What `serve` hands over to have a container's first process started: a plain value, sent in a memfd.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::log::LogSink;
+
+/// Everything a monitor needs to know of its container, besides descriptors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Launch {
+    /// The container's id; names the monitor in what the keeper reports.
+    pub id: String,
+    /// The container's folder of running state (`/run/proa/containers/<id>`); the monitor makes it if missing.
+    pub run_dir: PathBuf,
+    /// What the first process does before `execve`: an encoded plan.
+    pub plan: Vec<u8>,
+    /// A terminal instead of pipes.
+    pub tty: bool,
+    /// The terminal's size at the start, where known.
+    pub size: Option<Size>,
+    /// Where the first process reads from.
+    pub stdin: Stdin,
+    /// Where its output is recorded.
+    pub log: LogSink,
+    /// Path of the container's cgroup below the engine's base, which the keeper kills if the monitor dies.
+    pub cgroup: Option<String>,
+}
+
+/// Where a process reads its standard input from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stdin {
+    /// `/dev/null`.
+    Null,
+    /// A pipe or the terminal; stays open when a client lets go of it.
+    Open,
+    /// As `Open`; closed with the first client that attached to it (the client says so with `CloseStdin`).
+    Once,
+}
+
+impl Stdin {
+    /// Whether there is anything to write to.
+    pub fn is_open(self) -> bool {
+        !matches!(self, Stdin::Null)
+    }
+}
+
+/// Rows and columns of a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// Lines of text.
+    pub rows: u16,
+    /// Characters in a line.
+    pub columns: u16,
+}
+
+/// Which output streams an attached client wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Streams {
+    /// Standard output, and everything a terminal shows.
+    pub stdout: bool,
+    /// Standard error; nothing comes of it where there is a terminal.
+    pub stderr: bool,
+}
+
+impl Streams {
+    /// Both streams.
+    pub const BOTH: Streams = Streams {
+        stdout: true,
+        stderr: true,
+    };
+}
+
+/// How a process ended. Written to `<run dir>/exit` for the first process, to `<run dir>/execs/<exec id>`
+/// for the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// The exit code as Docker counts: 128 and the signal's number for a process that was killed.
+    pub code: i32,
+    /// The signal that killed it.
+    pub signal: Option<i32>,
+    /// When, in nanoseconds since 1970.
+    pub time: i64,
+    /// Whether the kernel killed a process of the container for want of memory.
+    pub oom_killed: bool,
+}
+
+impl Exit {
+    /// Exit of a container whose monitor is gone, so that nobody saw how it ended.
+    pub fn unseen(time: i64) -> Exit {
+        Exit {
+            code: 137,
+            signal: Some(9),
+            time,
+            oom_killed: false,
+        }
+    }
+}
+
+/// The monitor's socket in a container's folder of running state.
+pub fn monitor_socket(run_dir: &Path) -> PathBuf {
+    run_dir.join("monitor.sock")
+}
+
+/// The first process's exit record.
+pub fn exit_file(run_dir: &Path) -> PathBuf {
+    run_dir.join("exit")
+}
+
+/// The folder of the execs' exit records, one file each.
+pub fn exec_exits_dir(run_dir: &Path) -> PathBuf {
+    run_dir.join("execs")
+}

@@ -1,0 +1,1 @@
+//! Reads `json-file` and `local` logs back, across rotated files.
