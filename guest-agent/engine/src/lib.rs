@@ -32,3 +32,5 @@ pub use error::{Error, Kind, Result};
 pub use exec::Exec;
 pub use filters::Filters;
 pub use proa_protocol::models;
+
+pub mod spec;
