@@ -1,0 +1,80 @@
+//! A registry of a test's own: Debian's `docker-registry` on a free loopback port.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use super::http::Client;
+use super::programs::{peer, short_folder};
+
+/// A running registry server; killed, and its content deleted, when dropped.
+pub struct Registry {
+    child: Child,
+    folder: PathBuf,
+    address: String,
+}
+
+impl Registry {
+    pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// `more` is appended to the server's configuration: authentication, a proxy.
+    pub fn start_with(more: &str) -> Self {
+        let folder = short_folder(std::path::Path::new("/var/tmp"), "proa-registry-");
+        let address = free_address();
+        let config = folder.join("config.yml");
+        let text = format!(
+            "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {}/content}}, delete: {{enabled: true}}}}\nhttp: {{addr: '{address}', secret: only-a-test}}\n{more}",
+            folder.display()
+        );
+        fs::write(&config, text).expect("the folder is new");
+        let log = fs::File::create(folder.join("log")).expect("the folder is new");
+        let child = peer("docker-registry")
+            .arg("serve")
+            .arg(&config)
+            .env("OTEL_TRACES_EXPORTER", "none")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a file can be shared"))
+            .stderr(log)
+            .spawn()
+            .expect("docker-registry starts");
+        let registry = Self { child, folder, address };
+        super::poll(Duration::from_secs(30), "the registry answers", || registry.answers());
+        registry
+    }
+
+    /// `127.0.0.1:PORT`, as it stands before an image's name.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub fn api(&self) -> Client {
+        Client::tcp(&self.address)
+    }
+
+    /// Where the server keeps its content, for tests that damage it.
+    pub fn content(&self) -> PathBuf {
+        self.folder.join("content")
+    }
+
+    fn answers(&self) -> bool {
+        self.api().try_send("GET", "/v2/", &[], b"").is_ok_and(|response| matches!(response.status, 200 | 401))
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A loopback address that was free a moment ago.
+pub fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+    listener.local_addr().expect("a bound socket has an address").to_string()
+}
