@@ -29,29 +29,56 @@ impl Agent {
         let folder = short_folder(Path::new("/var/tmp"), "proa-test-");
         // A container's socket lies 80 characters deeper, and an address holds 107.
         let run = short_folder(Path::new("/run"), "pt-");
-        let arguments: Vec<_> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let arguments: Vec<_> = arguments
+            .iter()
+            .map(|argument| (*argument).to_owned())
+            .collect();
         let child = serve(&folder, &run, &arguments);
-        let agent = Self { child, folder, run, arguments };
+        let agent = Self {
+            child,
+            folder,
+            run,
+            arguments,
+        };
         agent.wait_until_up();
         agent
     }
 
     /// Returns when the engine answers.
     pub fn wait_until_up(&self) {
-        let up = || self.api().try_send("GET", "/_ping", &[], b"").is_ok_and(|response| response.status == 200);
+        let up = || {
+            self.api()
+                .try_send("GET", "/_ping", &[], b"")
+                .is_ok_and(|response| response.status == 200)
+        };
         let started = Instant::now();
         while !up() {
-            assert!(started.elapsed() < Duration::from_secs(60), "the engine does not answer:\n{}", self.log());
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "the engine does not answer:\n{}",
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
     /// Stops the engine as an orderly stop does; containers go on.
     pub fn stop(&mut self) {
-        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        let _ = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status();
         let started = Instant::now();
-        while self.child.try_wait().expect("a child can be waited for").is_none() {
-            assert!(started.elapsed() < Duration::from_secs(30), "the engine does not stop:\n{}", self.log());
+        while self
+            .child
+            .try_wait()
+            .expect("a child can be waited for")
+            .is_none()
+        {
+            assert!(
+                started.elapsed() < Duration::from_secs(30),
+                "the engine does not stop:\n{}",
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -144,8 +171,19 @@ impl Agent {
 
     #[track_caller]
     pub fn load_archive(&self, archive: &[u8]) -> Response {
-        let answer = self.api().send("POST", "/images/load?quiet=1", &[("Content-Type", "application/x-tar")], archive).ok();
-        let failed = answer.lines().into_iter().find(|line| !line["error"].is_null());
+        let answer = self
+            .api()
+            .send(
+                "POST",
+                "/images/load?quiet=1",
+                &[("Content-Type", "application/x-tar")],
+                archive,
+            )
+            .ok();
+        let failed = answer
+            .lines()
+            .into_iter()
+            .find(|line| !line["error"].is_null());
         assert!(failed.is_none(), "load: {failed:?}");
         answer
     }
@@ -153,9 +191,12 @@ impl Agent {
     /// Creates and starts a container of `image` without a network; the answer is its id.
     #[track_caller]
     pub fn start_container(&self, image: &str, command: &[&str]) -> String {
-        let body = json!({ "Image": image, "Cmd": command, "HostConfig": { "NetworkMode": "none" } });
+        let body =
+            json!({ "Image": image, "Cmd": command, "HostConfig": { "NetworkMode": "none" } });
         let id = self.create(&body);
-        self.api().post(&format!("/containers/{id}/start"), &Value::Null).ok();
+        self.api()
+            .post(&format!("/containers/{id}/start"), &Value::Null)
+            .ok();
         id
     }
 
@@ -163,26 +204,42 @@ impl Agent {
     #[track_caller]
     pub fn create(&self, body: &Value) -> String {
         let created = self.api().post("/containers/create", body).ok().json();
-        created["Id"].as_str().expect("a created container has an id").to_owned()
+        created["Id"]
+            .as_str()
+            .expect("a created container has an id")
+            .to_owned()
     }
 
     /// Waits for a container's end; the answer is its exit code.
     #[track_caller]
     pub fn wait(&self, id: &str) -> i64 {
-        let waited = self.api().post(&format!("/containers/{id}/wait"), &Value::Null).ok().json();
+        let waited = self
+            .api()
+            .post(&format!("/containers/{id}/wait"), &Value::Null)
+            .ok()
+            .json();
         waited["StatusCode"].as_i64().expect("a wait has a status")
     }
 
     #[track_caller]
     pub fn inspect(&self, id: &str) -> Value {
-        self.api().get(&format!("/containers/{id}/json")).ok().json()
+        self.api()
+            .get(&format!("/containers/{id}/json"))
+            .ok()
+            .json()
     }
 
     /// Ids of all containers the engine has folders for, running or not.
     fn ids(&self) -> Vec<String> {
         let places = [self.root().join("containers"), self.run.join("containers")];
-        let entries = places.iter().filter_map(|place| fs::read_dir(place).ok()).flatten().flatten();
-        let mut ids: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        let entries = places
+            .iter()
+            .filter_map(|place| fs::read_dir(place).ok())
+            .flatten()
+            .flatten();
+        let mut ids: Vec<_> = entries
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
         ids.sort();
         ids.dedup();
         ids
@@ -198,13 +255,26 @@ impl Agent {
         self.stop();
         let folders = [self.folder.as_path(), self.run.as_path()];
         let mut left = leftovers::find(&folders, &ids);
-        left.extend(self.ids().iter().map(|id| format!("files of container {id}")));
-        assert!(left.is_empty(), "left behind:\n  {}\n{}", left.join("\n  "), self.log());
+        left.extend(
+            self.ids()
+                .iter()
+                .map(|id| format!("files of container {id}")),
+        );
+        assert!(
+            left.is_empty(),
+            "left behind:\n  {}\n{}",
+            left.join("\n  "),
+            self.log()
+        );
     }
 }
 
 fn serve(folder: &Path, run: &Path, arguments: &[String]) -> Child {
-    let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).expect("the folder is ours");
+    let log = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(folder.join("log"))
+        .expect("the folder is ours");
     Command::new(program("proa-agent"))
         .arg("serve")
         .arg("--root")
@@ -227,9 +297,14 @@ impl Drop for Agent {
             eprintln!("--- the engine's log\n{}", self.log());
         }
         let ids = self.ids();
-        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).stderr(Stdio::null()).status();
+        let _ = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .stderr(Stdio::null())
+            .status();
         let started = Instant::now();
-        while self.child.try_wait().is_ok_and(|status| status.is_none()) && started.elapsed() < Duration::from_secs(10) {
+        while self.child.try_wait().is_ok_and(|status| status.is_none())
+            && started.elapsed() < Duration::from_secs(10)
+        {
             std::thread::sleep(Duration::from_millis(5));
         }
         let _ = self.child.kill();
@@ -243,7 +318,10 @@ impl Drop for Agent {
 pub fn poll(patience: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
     while !holds() {
-        assert!(started.elapsed() < patience, "not within {patience:?}: {what}");
+        assert!(
+            started.elapsed() < patience,
+            "not within {patience:?}: {what}"
+        );
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -38,7 +38,10 @@ pub struct Response {
 
 impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     pub fn text(&self) -> String {
@@ -51,18 +54,27 @@ impl Response {
         if self.body.is_empty() {
             return Value::Null;
         }
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
     /// One document a line, as progress and events come.
     pub fn lines(&self) -> Vec<Value> {
-        self.text().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        self.text()
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
     }
 
     /// Itself, if the request succeeded.
     #[track_caller]
     pub fn ok(self) -> Self {
-        assert!((200..400).contains(&self.status), "status {}: {}", self.status, self.text());
+        assert!(
+            (200..400).contains(&self.status),
+            "status {}: {}",
+            self.status,
+            self.text()
+        );
         self
     }
 
@@ -70,17 +82,28 @@ impl Response {
     #[track_caller]
     pub fn failed(self, status: u16) -> String {
         assert_eq!(self.status, status, "{}", self.text());
-        self.json()["message"].as_str().unwrap_or_default().to_owned()
+        self.json()["message"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 }
 
 impl Client {
     pub fn unix(socket: &Path) -> Self {
-        Self { address: Address::Unix(socket.to_owned()), prefix: String::new(), stream: None }
+        Self {
+            address: Address::Unix(socket.to_owned()),
+            prefix: String::new(),
+            stream: None,
+        }
     }
 
     pub fn tcp(address: &str) -> Self {
-        Self { address: Address::Tcp(address.to_owned()), prefix: String::new(), stream: None }
+        Self {
+            address: Address::Tcp(address.to_owned()),
+            prefix: String::new(),
+            stream: None,
+        }
     }
 
     /// Puts `prefix`, such as `/v1.44`, before every path.
@@ -110,12 +133,23 @@ impl Client {
         if document.is_null() {
             return self.send("POST", path, &[], b"");
         }
-        self.send("POST", path, &[("Content-Type", "application/json")], document.to_string().as_bytes())
+        self.send(
+            "POST",
+            path,
+            &[("Content-Type", "application/json")],
+            document.to_string().as_bytes(),
+        )
     }
 
     /// One request and its whole answer.
     #[track_caller]
-    pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+    pub fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Response {
         self.try_send(method, path, headers, body)
             .unwrap_or_else(|error| panic!("{method} {path} at {:?}: {error}", self.address))
     }
@@ -150,14 +184,23 @@ impl Client {
             Some(stream) => stream,
             None => BufReader::new(self.connect()?),
         };
-        stream.get_mut().write_all(&self.request(method, path, headers, body))?;
+        stream
+            .get_mut()
+            .write_all(&self.request(method, path, headers, body))?;
         let (status, headers) = read_head(&mut stream)?;
-        let mut response = Response { status, headers, body: Vec::new() };
+        let mut response = Response {
+            status,
+            headers,
+            body: Vec::new(),
+        };
         let ends_here = method == "HEAD" || matches!(status, 100..200 | 204 | 304);
         if !ends_here {
             response.body = read_body(&mut stream, &response)?;
         }
-        if response.header("connection").is_none_or(|value| !value.eq_ignore_ascii_case("close")) {
+        if response
+            .header("connection")
+            .is_none_or(|value| !value.eq_ignore_ascii_case("close"))
+        {
             self.stream = Some(stream);
         }
         Ok(response)
@@ -166,18 +209,41 @@ impl Client {
     /// Sends a request and hands over the connection behind the answer's head: an upgraded stream, or a body without
     /// an end such as events.
     #[track_caller]
-    pub fn open(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (Response, impl Read + Write + use<>) {
-        let Address::Unix(socket) = &self.address else { panic!("only a unix socket can be upgraded") };
-        let mut raw = UnixStream::connect(socket).unwrap_or_else(|error| panic!("connect {}: {error}", socket.display()));
-        raw.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
-        raw.write_all(&self.request(method, path, headers, body)).expect("a request can be written");
+    pub fn open(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> (Response, impl Read + Write + use<>) {
+        let Address::Unix(socket) = &self.address else {
+            panic!("only a unix socket can be upgraded")
+        };
+        let mut raw = UnixStream::connect(socket)
+            .unwrap_or_else(|error| panic!("connect {}: {error}", socket.display()));
+        raw.set_read_timeout(Some(PATIENCE))
+            .expect("a socket takes a timeout");
+        raw.write_all(&self.request(method, path, headers, body))
+            .expect("a request can be written");
         // Byte by byte, so that nothing behind the head is swallowed.
-        let (status, headers) = read_head(&mut BufReader::with_capacity(1, &mut raw)).expect("an answer has a head");
-        (Response { status, headers, body: Vec::new() }, raw)
+        let (status, headers) =
+            read_head(&mut BufReader::with_capacity(1, &mut raw)).expect("an answer has a head");
+        (
+            Response {
+                status,
+                headers,
+                body: Vec::new(),
+            },
+            raw,
+        )
     }
 
     fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-        let mut request = format!("{method} {}{path} HTTP/1.1\r\nHost: proa\r\nContent-Length: {}\r\n", self.prefix, body.len());
+        let mut request = format!(
+            "{method} {}{path} HTTP/1.1\r\nHost: proa\r\nContent-Length: {}\r\n",
+            self.prefix,
+            body.len()
+        );
         for (key, value) in headers {
             request.push_str(&format!("{key}: {value}\r\n"));
         }
@@ -218,7 +284,11 @@ fn read_line(stream: &mut impl BufRead) -> std::io::Result<String> {
 
 fn read_head(stream: &mut impl BufRead) -> std::io::Result<(u16, Vec<(String, String)>)> {
     let line = read_line(stream)?;
-    let status = line.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(|| bad(&line))?;
+    let status = line
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .ok_or_else(|| bad(&line))?;
     let mut headers = Vec::new();
     loop {
         let line = read_line(stream)?;
@@ -232,10 +302,14 @@ fn read_head(stream: &mut impl BufRead) -> std::io::Result<(u16, Vec<(String, St
 
 fn read_body(stream: &mut impl BufRead, head: &Response) -> std::io::Result<Vec<u8>> {
     let mut body = Vec::new();
-    if head.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
+    if head
+        .header("transfer-encoding")
+        .is_some_and(|value| value.eq_ignore_ascii_case("chunked"))
+    {
         loop {
             let line = read_line(stream)?;
-            let size = usize::from_str_radix(line.split(';').next().unwrap_or_default(), 16).map_err(|_| bad(&line))?;
+            let size = usize::from_str_radix(line.split(';').next().unwrap_or_default(), 16)
+                .map_err(|_| bad(&line))?;
             let start = body.len();
             body.resize(start + size, 0);
             stream.read_exact(&mut body[start..])?;

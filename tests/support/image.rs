@@ -13,12 +13,91 @@ use super::unique;
 
 /// The commands that tests type; all of them are one binary.
 const APPLETS: &[&str] = &[
-    "[", "awk", "base64", "basename", "cat", "chmod", "chown", "cp", "cut", "date", "dd", "df", "dirname", "dmesg", "du",
-    "echo", "env", "expr", "false", "find", "free", "grep", "head", "hostname", "id", "ifconfig", "ip", "kill", "ln",
-    "ls", "md5sum", "mkdir", "mkfifo", "mknod", "mktemp", "mount", "mv", "nc", "nice", "nproc", "od", "pidof", "printf",
-    "ps", "pwd", "readlink", "reset", "rm", "rmdir", "sed", "seq", "setsid", "sh", "sha256sum", "sleep", "sort", "stat",
-    "stty", "su", "sync", "tail", "tar", "tee", "test", "time", "timeout", "top", "touch", "tr", "true", "truncate",
-    "tty", "umount", "uname", "uniq", "uptime", "usleep", "vi", "watch", "wc", "wget", "which", "whoami", "xargs", "yes",
+    "[",
+    "awk",
+    "base64",
+    "basename",
+    "cat",
+    "chmod",
+    "chown",
+    "cp",
+    "cut",
+    "date",
+    "dd",
+    "df",
+    "dirname",
+    "dmesg",
+    "du",
+    "echo",
+    "env",
+    "expr",
+    "false",
+    "find",
+    "free",
+    "grep",
+    "head",
+    "hostname",
+    "id",
+    "ifconfig",
+    "ip",
+    "kill",
+    "ln",
+    "ls",
+    "md5sum",
+    "mkdir",
+    "mkfifo",
+    "mknod",
+    "mktemp",
+    "mount",
+    "mv",
+    "nc",
+    "nice",
+    "nproc",
+    "od",
+    "pidof",
+    "printf",
+    "ps",
+    "pwd",
+    "readlink",
+    "reset",
+    "rm",
+    "rmdir",
+    "sed",
+    "seq",
+    "setsid",
+    "sh",
+    "sha256sum",
+    "sleep",
+    "sort",
+    "stat",
+    "stty",
+    "su",
+    "sync",
+    "tail",
+    "tar",
+    "tee",
+    "test",
+    "time",
+    "timeout",
+    "top",
+    "touch",
+    "tr",
+    "true",
+    "truncate",
+    "tty",
+    "umount",
+    "uname",
+    "uniq",
+    "uptime",
+    "usleep",
+    "vi",
+    "watch",
+    "wc",
+    "wget",
+    "which",
+    "whoami",
+    "xargs",
+    "yes",
 ];
 
 /// The entries of one layer, in order.
@@ -47,7 +126,14 @@ impl Files {
         self.file(&format!("{folder}/.wh.{name}"), 0o644, b"")
     }
 
-    fn entry(mut self, path: &str, mode: u32, kind: tar::EntryType, target: Option<&str>, content: &[u8]) -> Self {
+    fn entry(
+        mut self,
+        path: &str,
+        mode: u32,
+        kind: tar::EntryType,
+        target: Option<&str>,
+        content: &[u8],
+    ) -> Self {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(kind);
         header.set_mode(mode);
@@ -75,7 +161,10 @@ impl Image {
     /// No layer at all, and a label of its own, so that no two images share an id.
     pub fn empty() -> Self {
         let config = json!({ "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "Labels": { "test": unique() } });
-        Self { layers: Vec::new(), config }
+        Self {
+            layers: Vec::new(),
+            config,
+        }
     }
 
     /// A shell and the usual commands, `root` and `daemon` as users, `/tmp` for everybody.
@@ -102,7 +191,12 @@ impl Image {
     pub fn layer(mut self, fill: impl FnOnce(Files) -> Files) -> Self {
         let mut builder = tar::Builder::new(Vec::new());
         builder.mode(tar::HeaderMode::Deterministic);
-        self.layers.push(fill(Files(builder)).0.into_inner().expect("a vector takes every byte"));
+        self.layers.push(
+            fill(Files(builder))
+                .0
+                .into_inner()
+                .expect("a vector takes every byte"),
+        );
         self
     }
 
@@ -129,7 +223,11 @@ impl Image {
     fn configuration(&self) -> Vec<u8> {
         let diff_ids: Vec<_> = self.layers.iter().map(|layer| digest(layer)).collect();
         let history: Vec<_> = diff_ids.iter().map(|id| json!({ "created": "2023-11-14T22:13:20Z", "created_by": format!("layer {id}") })).collect();
-        let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+        let architecture = if cfg!(target_arch = "aarch64") {
+            "arm64"
+        } else {
+            "amd64"
+        };
         let document = json!({
             "architecture": architecture, "os": "linux", "created": "2023-11-14T22:13:20Z",
             "config": self.config, "rootfs": { "type": "layers", "diff_ids": diff_ids }, "history": history,
@@ -146,8 +244,11 @@ impl Image {
     pub fn archive(&self, name: &str) -> Vec<u8> {
         let configuration = self.configuration();
         let config_name = format!("{}.json", &digest(&configuration)[7..]);
-        let layer_names: Vec<_> = (0..self.layers.len()).map(|index| format!("{index}/layer.tar")).collect();
-        let manifest = json!([{ "Config": config_name, "RepoTags": [name], "Layers": layer_names }]);
+        let layer_names: Vec<_> = (0..self.layers.len())
+            .map(|index| format!("{index}/layer.tar"))
+            .collect();
+        let manifest =
+            json!([{ "Config": config_name, "RepoTags": [name], "Layers": layer_names }]);
         let mut files = Files(tar::Builder::new(Vec::new()));
         for (path, layer) in layer_names.iter().zip(&self.layers) {
             files = files.file(path, 0o644, layer);
@@ -164,16 +265,35 @@ impl Image {
     pub fn push(&self, registry: &Registry, repository: &str, tag: &str) -> String {
         let mut api = registry.api();
         let configuration = self.configuration();
-        let config = upload(&mut api, repository, "application/vnd.oci.image.config.v1+json", &configuration);
+        let config = upload(
+            &mut api,
+            repository,
+            "application/vnd.oci.image.config.v1+json",
+            &configuration,
+        );
         let layers: Vec<_> = self
             .layers
             .iter()
-            .map(|layer| upload(&mut api, repository, "application/vnd.oci.image.layer.v1.tar+gzip", &gzip(layer)))
+            .map(|layer| {
+                upload(
+                    &mut api,
+                    repository,
+                    "application/vnd.oci.image.layer.v1.tar+gzip",
+                    &gzip(layer),
+                )
+            })
             .collect();
         let kind = "application/vnd.oci.image.manifest.v1+json";
-        let manifest = json!({ "schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers });
+        let manifest =
+            json!({ "schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers });
         let path = format!("/v2/{repository}/manifests/{tag}");
-        api.send("PUT", &path, &[("Content-Type", kind)], manifest.to_string().as_bytes()).ok();
+        api.send(
+            "PUT",
+            &path,
+            &[("Content-Type", kind)],
+            manifest.to_string().as_bytes(),
+        )
+        .ok();
         format!("{}/{repository}:{tag}", registry.address())
     }
 }
@@ -181,21 +301,37 @@ impl Image {
 /// Puts one blob into a repository; the answer is its descriptor.
 pub fn upload(api: &mut Client, repository: &str, media_type: &str, bytes: &[u8]) -> Value {
     let digest = digest(bytes);
-    let begun = api.post(&format!("/v2/{repository}/blobs/uploads/"), &Value::Null).ok();
+    let begun = api
+        .post(&format!("/v2/{repository}/blobs/uploads/"), &Value::Null)
+        .ok();
     let location = begun.header("location").expect("an upload has a location");
-    let path = location.split_once("//").map_or(location, |(_, rest)| &rest[rest.find('/').unwrap_or(0)..]);
+    let path = location
+        .split_once("//")
+        .map_or(location, |(_, rest)| &rest[rest.find('/').unwrap_or(0)..]);
     let joint = if path.contains('?') { '&' } else { '?' };
     let path = format!("{path}{joint}digest={digest}");
-    api.send("PUT", &path, &[("Content-Type", "application/octet-stream")], bytes).ok();
+    api.send(
+        "PUT",
+        &path,
+        &[("Content-Type", "application/octet-stream")],
+        bytes,
+    )
+    .ok();
     json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() })
 }
 
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("a vector takes every byte")
+    encoder
+        .write_all(bytes)
+        .and_then(|()| encoder.finish())
+        .expect("a vector takes every byte")
 }
 
 pub fn digest(bytes: &[u8]) -> String {
-    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("sha256:{hex}")
 }

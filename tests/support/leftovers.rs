@@ -7,11 +7,21 @@ use std::path::{Path, PathBuf};
 pub fn find(folders: &[&Path], ids: &[String]) -> Vec<String> {
     let mut found = Vec::new();
     for pid in processes(folders, ids) {
-        let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().replace('\0', " ");
+        let command = fs::read_to_string(format!("/proc/{pid}/cmdline"))
+            .unwrap_or_default()
+            .replace('\0', " ");
         found.push(format!("process {pid}: {command}"));
     }
-    found.extend(cgroups(ids).iter().map(|path| format!("cgroup {}", path.display())));
-    found.extend(mounts(folders).iter().map(|path| format!("mount {}", path.display())));
+    found.extend(
+        cgroups(ids)
+            .iter()
+            .map(|path| format!("cgroup {}", path.display())),
+    );
+    found.extend(
+        mounts(folders)
+            .iter()
+            .map(|path| format!("mount {}", path.display())),
+    );
     found
 }
 
@@ -20,7 +30,9 @@ pub fn clear(folders: &[&Path], ids: &[String]) {
     for _ in 0..50 {
         let pids = processes(folders, ids);
         for pid in &pids {
-            let _ = std::process::Command::new("kill").args(["-9", &pid.to_string()]).output();
+            let _ = std::process::Command::new("kill")
+                .args(["-9", &pid.to_string()])
+                .output();
         }
         if pids.is_empty() {
             break;
@@ -28,7 +40,10 @@ pub fn clear(folders: &[&Path], ids: &[String]) {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     for path in mounts(folders).iter().rev() {
-        let _ = std::process::Command::new("umount").arg("-l").arg(path).output();
+        let _ = std::process::Command::new("umount")
+            .arg("-l")
+            .arg(path)
+            .output();
     }
     for path in cgroups(ids).iter().rev() {
         let _ = fs::remove_dir(path);
@@ -43,13 +58,17 @@ pub fn processes(folders: &[&Path], ids: &[String]) -> Vec<u32> {
     let own = std::process::id();
     let entries = fs::read_dir("/proc").expect("/proc is mounted").flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    pids.filter(|pid| *pid != own && belongs(*pid, folders, ids)).collect()
+    pids.filter(|pid| *pid != own && belongs(*pid, folders, ids))
+        .collect()
 }
 
 fn belongs(pid: u32, folders: &[&Path], ids: &[String]) -> bool {
     let arguments = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let cgroup = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    folders.iter().filter_map(|folder| folder.to_str()).any(|folder| arguments.contains(folder))
+    folders
+        .iter()
+        .filter_map(|folder| folder.to_str())
+        .any(|folder| arguments.contains(folder))
         || ids.iter().any(|id| cgroup.contains(id.as_str()))
 }
 
@@ -68,7 +87,9 @@ pub fn cgroups(ids: &[String]) -> Vec<PathBuf> {
 }
 
 fn walk(folder: &Path, depth: usize, visit: &mut impl FnMut(&Path)) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
     for entry in entries.flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) && depth < 8 {
             visit(&entry.path());
@@ -80,6 +101,11 @@ fn walk(folder: &Path, depth: usize, visit: &mut impl FnMut(&Path)) {
 /// Mounts of this namespace below one of the folders, in the order they were made.
 pub fn mounts(folders: &[&Path]) -> Vec<PathBuf> {
     let table = fs::read_to_string("/proc/self/mountinfo").expect("/proc is mounted");
-    let points = table.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
-    points.filter(|point| folders.iter().any(|folder| point.starts_with(folder))).collect()
+    let points = table
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        .map(PathBuf::from);
+    points
+        .filter(|point| folders.iter().any(|folder| point.starts_with(folder)))
+        .collect()
 }

@@ -26,7 +26,12 @@
 //! `scripts/peers.sh setup` makes.
 //!
 //! Nothing here skips: what cannot be started is a failure that says what is missing.
-#![allow(dead_code, unreachable_pub, reason = "each target uses a part of this")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "each target uses a part of this"
+)]
 
 mod agent;
 mod http;
@@ -45,7 +50,10 @@ pub use registry::Registry;
 pub fn unique() -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let nanos = std::time::UNIX_EPOCH.elapsed().expect("the clock is past 1970").subsec_nanos();
+    let nanos = std::time::UNIX_EPOCH
+        .elapsed()
+        .expect("the clock is past 1970")
+        .subsec_nanos();
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     format!("{:x}{:05x}{count:x}", std::process::id(), nanos >> 12)
 }

@@ -10,18 +10,27 @@ pub fn program(name: &str) -> PathBuf {
         Some(folder) => PathBuf::from(folder),
         None => {
             let test = std::env::current_exe().expect("a test knows its own path");
-            test.ancestors().nth(2).expect("tests lie in target/PROFILE/deps").to_owned()
+            test.ancestors()
+                .nth(2)
+                .expect("tests lie in target/PROFILE/deps")
+                .to_owned()
         }
     };
     let path = folder.join(name);
-    assert!(path.exists(), "{} is not built: cargo build -p proa-agent -p proa-cli", path.display());
+    assert!(
+        path.exists(),
+        "{} is not built: cargo build -p proa-agent -p proa-cli",
+        path.display()
+    );
     path
 }
 
 /// Where `name` is on PATH.
 pub fn in_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file())
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
 }
 
 /// A program of other people: on PATH, or in the peers' folder, started through that folder's own loader.
@@ -30,20 +39,32 @@ pub fn peer(name: &str) -> Command {
         return Command::new(path);
     }
     let root = peers_root();
-    let found = ["usr/bin", "usr/sbin"].iter().map(|bin| root.join(bin).join(name)).find(|path| path.exists());
-    let path = found.unwrap_or_else(|| panic!("no {name} on PATH or in {}: scripts/peers.sh setup", root.display()));
+    let found = ["usr/bin", "usr/sbin"]
+        .iter()
+        .map(|bin| root.join(bin).join(name))
+        .find(|path| path.exists());
+    let path = found.unwrap_or_else(|| {
+        panic!(
+            "no {name} on PATH or in {}: scripts/peers.sh setup",
+            root.display()
+        )
+    });
     let machine = std::env::consts::ARCH;
     let loader = match machine {
         "x86_64" => "lib64/ld-linux-x86-64.so.2",
         _ => "lib/ld-linux-aarch64.so.1",
     };
     let mut command = Command::new(root.join(loader));
-    command.arg("--library-path").arg(root.join(format!("lib/{machine}-linux-gnu"))).arg(path);
+    command
+        .arg("--library-path")
+        .arg(root.join(format!("lib/{machine}-linux-gnu")))
+        .arg(path);
     command
 }
 
 pub fn peers_root() -> PathBuf {
-    std::env::var_os("PEERS_ROOT").map_or_else(|| PathBuf::from("/var/cache/proa-peers"), PathBuf::from)
+    std::env::var_os("PEERS_ROOT")
+        .map_or_else(|| PathBuf::from("/var/cache/proa-peers"), PathBuf::from)
 }
 
 /// What a finished program left: its exit code and both streams as text.
@@ -66,7 +87,11 @@ impl Ran {
     /// The standard error of a program that must have failed with `code`.
     #[track_caller]
     pub fn failed(self, code: i32) -> String {
-        assert_eq!(self.code, code, "{}\n{}{}", self.command, self.out, self.err);
+        assert_eq!(
+            self.code, code,
+            "{}\n{}{}",
+            self.command, self.out, self.err
+        );
         self.err
     }
 }
@@ -74,7 +99,10 @@ impl Ran {
 /// Runs to the end, without standard input.
 pub fn run(command: &mut Command) -> Ran {
     let shown = shown(command);
-    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("start {shown}: {error}"));
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("start {shown}: {error}"));
     ran(shown, &output)
 }
 
@@ -99,19 +127,31 @@ pub fn run_with_input(command: &mut Command, input: &[u8]) -> Ran {
 
 fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+    words
+        .map(OsStr::to_string_lossy)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn ran(command: String, output: &Output) -> Ran {
     use std::os::unix::process::ExitStatusExt as _;
-    let code = output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or_default());
+    let code = output
+        .status
+        .code()
+        .unwrap_or_else(|| 128 + output.status.signal().unwrap_or_default());
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ran { command, code, out: text(&output.stdout), err: text(&output.stderr) }
+    Ran {
+        command,
+        code,
+        out: text(&output.stdout),
+        err: text(&output.stderr),
+    }
 }
 
 /// A folder name short enough that a container's socket below it fits into an address.
 pub fn short_folder(parent: &Path, prefix: &str) -> PathBuf {
     let path = parent.join(format!("{prefix}{}", super::unique()));
-    std::fs::create_dir_all(&path).unwrap_or_else(|error| panic!("create {}: {error}", path.display()));
+    std::fs::create_dir_all(&path)
+        .unwrap_or_else(|error| panic!("create {}: {error}", path.display()));
     path
 }

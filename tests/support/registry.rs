@@ -41,8 +41,14 @@ impl Registry {
             .stderr(log)
             .spawn()
             .expect("docker-registry starts");
-        let registry = Self { child, folder, address };
-        super::poll(Duration::from_secs(30), "the registry answers", || registry.answers());
+        let registry = Self {
+            child,
+            folder,
+            address,
+        };
+        super::poll(Duration::from_secs(30), "the registry answers", || {
+            registry.answers()
+        });
         registry
     }
 
@@ -61,7 +67,9 @@ impl Registry {
     }
 
     fn answers(&self) -> bool {
-        self.api().try_send("GET", "/v2/", &[], b"").is_ok_and(|response| matches!(response.status, 200 | 401))
+        self.api()
+            .try_send("GET", "/v2/", &[], b"")
+            .is_ok_and(|response| matches!(response.status, 200 | 401))
     }
 }
 
@@ -76,5 +84,8 @@ impl Drop for Registry {
 /// A loopback address that was free a moment ago.
 pub fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    listener.local_addr().expect("a bound socket has an address").to_string()
+    listener
+        .local_addr()
+        .expect("a bound socket has an address")
+        .to_string()
 }
