@@ -1,1 +1,40 @@
-//! References, digests, registries, the content store and layers.
+//! Images: references, digests, registries, the content store, and layers as overlay lower directories.
+//!
+//! A [`Store`] keeps documents by digest and **one directory per layer**, independent of the layers beneath it, so
+//! that the layers of one image are fetched, checked and unpacked in parallel. An [`Image`] is a configuration and
+//! the directories that an overlay root is made of.
+//!
+//! Does not know: containers, networks, the Docker API. Containers appear only as somebody who holds an image.
+//!
+//! Always true
+//! * A layer's directory exists under its diff id only if every byte of it was verified.
+//! * An image is recorded only when its documents and layers are.
+//! * What is held is not removed.
+//!
+//! Start at [`Store::pull`].
+
+mod digest;
+mod documents;
+mod error;
+mod image;
+mod layer;
+mod platform;
+mod progress;
+mod reference;
+mod registry;
+mod store;
+
+pub use digest::{BadDigest, ChainId, DiffId, Digest, Hasher};
+pub use documents::{
+    ContainerDefaults, Descriptor, Empty, Healthcheck, HistoryEntry, ImageConfig, Index, Manifest, RootFs, media,
+};
+pub use error::{Error, Kind};
+pub use image::{
+    Filters, HeldBy, HistoryLine, Image, Loaded, NewImage, Pruned, Pulled, RemoveOptions, Removed, Summary,
+};
+pub use layer::LayerError;
+pub use platform::{BadPlatform, Platform};
+pub use progress::{Detail, Progress, Pushed};
+pub use reference::{BadReference, Reference};
+pub use registry::{Credentials, RegistryError};
+pub use store::{Hold, Settings, Store};
