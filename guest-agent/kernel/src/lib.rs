@@ -1,1 +1,23 @@
 //! Safe Linux: namespaces, mounts, cgroups, capabilities, seccomp, descriptors.
+//!
+//! Every wrapper is one system call: borrowed descriptors in, owned ones out, `errno` as `io::Error`. Where rustix has
+//! a safe call already (`poll`, `openat`, `setsid` …) it is used directly by the crates above.
+//!
+//! Does not know: containers, images, Docker, async. The guest's only `unsafe` is here.
+
+#![expect(unsafe_code, reason = "this crate is where system calls are made safe")]
+
+pub mod capability;
+pub mod filter;
+pub mod keyring;
+pub mod loopback;
+pub mod memfd;
+pub mod message;
+pub mod mount;
+pub mod namespace;
+pub mod process;
+pub mod resolve;
+pub mod signal;
+mod sys;
+pub mod terminal;
+pub mod user;
