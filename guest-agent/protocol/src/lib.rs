@@ -1,4 +1,44 @@
-//! What is said between host and guest: the Docker Engine API's documents, Proa's own, stream framing.
+//! What is said between a client, the engine and the host: the Docker Engine API's documents, Proa's own
+//! documents under `/proa/v1`, filters and queries, the framing of streams, progress lines.
+//!
+//! Pure data: functions from bytes to values and back. Nothing here reads a file, a clock or a socket.
+//!
+//! Why most documents are our own types and not `bollard_stubs::models`: Docker's server is written in Go, where
+//! every field has a zero value, an absent or `null` field of a request means that value, and an answer holds
+//! `null`, `[]` and absent in places that clients tell apart. [`docker`] says exactly that. The stubs stay for
+//! programs that are clients ([`models`]).
+//!
+//! Start at [`docker::container`].
 
-/// The Docker Engine API's documents as its specification generates them.
+#[macro_use]
+mod document;
+
+pub mod auth;
+pub mod docker;
+pub mod filters;
+pub mod proa;
+pub mod progress;
+pub mod query;
+pub mod stream;
+pub mod timestamp;
+
+/// The Docker Engine API's documents as its specification generates them, for the client's side.
 pub use bollard_stubs::models;
+pub use docker::*;
+pub use filters::{BadFilter, Filters};
+pub use query::{BadQuery, Query};
+
+/// The version of the Docker Engine API that we speak.
+pub const API_VERSION: ApiVersion = ApiVersion(51);
+/// The oldest version that a client may ask for.
+pub const MIN_API_VERSION: ApiVersion = ApiVersion(24);
+
+/// A version of the Docker Engine API: the `NN` of `1.NN`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ApiVersion(pub u16);
+
+impl std::fmt::Display for ApiVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "1.{}", self.0)
+    }
+}
