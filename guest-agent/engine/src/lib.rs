@@ -25,6 +25,8 @@ pub mod exec;
 pub mod filters;
 pub mod id;
 mod names;
+#[allow(dead_code, reason = "the `top` verb is its caller")]
+mod ps;
 
 pub use container::Container;
 pub use engine::{Config, Engine};
