@@ -2,9 +2,12 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use proa_protocol::models::{
+use proa_images::{Digest, HeldBy, Store};
+use proa_protocol::{
     ContainerCreateBody, ContainerCreateResponse, ContainerPruneResponse, ContainerSummary,
 };
+
+use proa_runtime::client::Keeper;
 
 use crate::{Container, Exec, Filters, Result, container::unimplemented};
 
@@ -20,6 +23,7 @@ pub struct Config {
 /// The engine. Cheap to share: always behind an [`Arc`].
 pub struct Engine {
     pub(crate) config: Config,
+    images: Store,
 }
 
 /// Which containers to list.
@@ -37,8 +41,26 @@ pub struct ListOptions {
 
 impl Engine {
     /// Opens the engine: reads the state, finds again what runs, sweeps what a crash left, applies restart policies.
-    pub async fn open(config: Config) -> Result<Arc<Engine>> {
-        Ok(Arc::new(Engine { config }))
+    /// Monitors are made by `keeper`; its notices are read by the engine from now on.
+    pub async fn open(config: Config, images: Store, keeper: Keeper) -> Result<Arc<Engine>> {
+        let _ = keeper;
+        Ok(Arc::new(Engine { config, images }))
+    }
+
+    /// The images its containers are made of.
+    pub fn images(&self) -> &Store {
+        &self.images
+    }
+
+    /// Whether a container was made of this image, and which: for `images().remove` and `prune`.
+    pub fn holder(&self, image: &Digest) -> Option<HeldBy> {
+        let _ = image;
+        None
+    }
+
+    /// Resolves when the keeper asks for an orderly stop.
+    pub async fn stop_asked(&self) {
+        std::future::pending().await
     }
 
     /// Where it lives.

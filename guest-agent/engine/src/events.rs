@@ -1,7 +1,7 @@
 //! What happens, told to whoever listens; the last of it is kept for those who ask later.
 
 use futures_util::stream::BoxStream;
-use proa_protocol::models::EventMessage;
+use proa_protocol::{Event, TextMap};
 
 use crate::{Engine, Filters, Result};
 
@@ -17,8 +17,13 @@ pub struct EventOptions {
 }
 
 impl Engine {
+    /// Tells an event: `kind` is `image`, `volume`, …; `id` names the actor.
+    pub fn tell(&self, kind: &str, action: &str, id: &str, attributes: TextMap) {
+        let _ = (kind, action, id, attributes);
+    }
+
     /// Events as they come.
-    pub fn events(&self, options: EventOptions) -> Result<BoxStream<'static, EventMessage>> {
+    pub fn events(&self, options: EventOptions) -> Result<BoxStream<'static, Event>> {
         let _ = options;
         Err(crate::container::unimplemented("events"))
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use proa_protocol::models::{ExecInspectResponse, ExecStartConfig};
+use proa_protocol::{ExecInspect, ExecStartBody};
 
 use crate::{Result, container::attach::Attached, id::Id};
 
@@ -20,13 +20,13 @@ impl Exec {
 
     /// Starts it with its output to be read and its input to be written by the caller. `detach_keys` end the
     /// attachment from the input side.
-    pub async fn start_attached(&self, config: ExecStartConfig) -> Result<Attached> {
+    pub async fn start_attached(&self, config: ExecStartBody) -> Result<Attached> {
         let _ = config;
         Err(crate::container::unimplemented("exec start"))
     }
 
     /// Starts it and leaves it alone.
-    pub async fn start_detached(&self, config: ExecStartConfig) -> Result<()> {
+    pub async fn start_detached(&self, config: ExecStartBody) -> Result<()> {
         let _ = config;
         Err(crate::container::unimplemented("exec start"))
     }
@@ -38,7 +38,7 @@ impl Exec {
     }
 
     /// Its document.
-    pub fn inspect(&self) -> Result<ExecInspectResponse> {
+    pub fn inspect(&self) -> Result<ExecInspect> {
         Err(crate::container::unimplemented("exec inspect"))
     }
 }

@@ -22,7 +22,7 @@ mod engine;
 mod error;
 pub mod events;
 pub mod exec;
-pub mod filters;
+
 pub mod id;
 mod names;
 #[allow(dead_code, reason = "the `top` verb is its caller")]
@@ -32,7 +32,6 @@ pub use container::Container;
 pub use engine::{Config, Engine};
 pub use error::{Error, Kind, Result};
 pub use exec::Exec;
-pub use filters::Filters;
-pub use proa_protocol::models;
+pub use proa_protocol::Filters;
 
 pub mod spec;

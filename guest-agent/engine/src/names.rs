@@ -3,23 +3,95 @@
 use crate::{Error, Result, id};
 
 const ADJECTIVES: &[&str] = &[
-    "agile", "amber", "ample", "azure", "balmy", "bold", "brave", "breezy", "bright", "brisk", "calm",
-    "candid", "clear", "clever", "coral", "crisp", "deft", "eager", "early", "easy", "fair", "fleet", "fond",
-    "fresh", "gentle", "glad", "golden", "grand", "happy", "hardy", "honest", "jolly", "keen", "kind", "lively",
-    "loyal", "lucid", "lucky", "mellow", "merry", "mighty", "modest", "neat", "nimble", "noble", "patient",
-    "placid", "polite", "proud", "quick", "quiet", "ready", "robust", "rosy", "serene", "sharp", "silver", "sleek",
-    "smooth", "snug", "sober", "solid", "spry", "steady", "sunny", "sure", "swift", "tidy", "trim", "vivid", "warm",
+    "agile", "amber", "ample", "azure", "balmy", "bold", "brave", "breezy", "bright", "brisk",
+    "calm", "candid", "clear", "clever", "coral", "crisp", "deft", "eager", "early", "easy",
+    "fair", "fleet", "fond", "fresh", "gentle", "glad", "golden", "grand", "happy", "hardy",
+    "honest", "jolly", "keen", "kind", "lively", "loyal", "lucid", "lucky", "mellow", "merry",
+    "mighty", "modest", "neat", "nimble", "noble", "patient", "placid", "polite", "proud", "quick",
+    "quiet", "ready", "robust", "rosy", "serene", "sharp", "silver", "sleek", "smooth", "snug",
+    "sober", "solid", "spry", "steady", "sunny", "sure", "swift", "tidy", "trim", "vivid", "warm",
     "witty", "zesty",
 ];
 
 const NOUNS: &[&str] = &[
-    "albatross", "anchor", "atoll", "bay", "beacon", "boom", "bowline", "breeze", "buoy", "canoe", "cape",
-    "capstan", "catamaran", "clipper", "compass", "cormorant", "cove", "current", "cutter", "dinghy", "dolphin",
-    "estuary", "fjord", "foam", "frigate", "gannet", "gull", "halyard", "harbour", "helm", "heron", "hull", "inlet",
-    "island", "jetty", "junk", "kayak", "keel", "ketch", "lagoon", "lantern", "lugger", "mainsail", "mast", "mizzen",
-    "mooring", "oar", "osprey", "outrigger", "paddle", "pearl", "pelican", "petrel", "pier", "prow", "puffin", "quay",
-    "raft", "reef", "rigging", "rudder", "schooner", "sextant", "skiff", "sloop", "spar", "starboard", "strait",
-    "tern", "tide", "tiller", "topsail", "trawler", "voyage", "wake", "wave", "wharf", "yawl",
+    "albatross",
+    "anchor",
+    "atoll",
+    "bay",
+    "beacon",
+    "boom",
+    "bowline",
+    "breeze",
+    "buoy",
+    "canoe",
+    "cape",
+    "capstan",
+    "catamaran",
+    "clipper",
+    "compass",
+    "cormorant",
+    "cove",
+    "current",
+    "cutter",
+    "dinghy",
+    "dolphin",
+    "estuary",
+    "fjord",
+    "foam",
+    "frigate",
+    "gannet",
+    "gull",
+    "halyard",
+    "harbour",
+    "helm",
+    "heron",
+    "hull",
+    "inlet",
+    "island",
+    "jetty",
+    "junk",
+    "kayak",
+    "keel",
+    "ketch",
+    "lagoon",
+    "lantern",
+    "lugger",
+    "mainsail",
+    "mast",
+    "mizzen",
+    "mooring",
+    "oar",
+    "osprey",
+    "outrigger",
+    "paddle",
+    "pearl",
+    "pelican",
+    "petrel",
+    "pier",
+    "prow",
+    "puffin",
+    "quay",
+    "raft",
+    "reef",
+    "rigging",
+    "rudder",
+    "schooner",
+    "sextant",
+    "skiff",
+    "sloop",
+    "spar",
+    "starboard",
+    "strait",
+    "tern",
+    "tide",
+    "tiller",
+    "topsail",
+    "trawler",
+    "voyage",
+    "wake",
+    "wave",
+    "wharf",
+    "yawl",
 ];
 
 /// A random name; from the third try on with a digit, so that a full house still finds one.
@@ -30,7 +102,10 @@ pub(crate) fn random(attempt: u32) -> std::io::Result<String> {
     let noun = NOUNS[number(&hex[8..16]) % NOUNS.len()];
     Ok(match attempt {
         0..2 => format!("{adjective}_{noun}"),
-        _ => format!("{adjective}_{noun}{}", number(&hex[16..20]) % 10_u32.saturating_pow(attempt.min(4)) as usize),
+        _ => format!(
+            "{adjective}_{noun}{}",
+            number(&hex[16..20]) % 10_u32.saturating_pow(attempt.min(4)) as usize
+        ),
     })
 }
 
@@ -60,7 +135,9 @@ mod tests {
             let told = check(wrong).unwrap_err().told();
             assert_eq!(
                 told,
-                format!("Invalid container name ({wrong}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
+                format!(
+                    "Invalid container name ({wrong}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+                )
             );
         }
     }

@@ -6,9 +6,9 @@ use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use proa_protocol::models::{
-    ContainerInspectResponse, ContainerStatsResponse, ContainerTopResponse, ContainerUpdateBody,
-    ContainerUpdateResponse, ContainerWaitResponse, ExecConfig, FilesystemChange, IdResponse,
+use proa_protocol::{
+    ContainerInspect, ContainerStats, ContainerTop, ContainerUpdateBody, ContainerUpdateResponse,
+    ContainerWaitResponse, ExecCreateBody, ExecCreateResponse, FilesystemChange,
 };
 
 use crate::{Error, Kind, Result, id::Id};
@@ -175,13 +175,13 @@ impl Container {
     }
 
     /// Its whole document. `size` adds what its root takes.
-    pub async fn inspect(&self, size: bool) -> Result<ContainerInspectResponse> {
+    pub async fn inspect(&self, size: bool) -> Result<ContainerInspect> {
         let _ = size;
         Err(unimplemented("inspect"))
     }
 
     /// Its processes, as `ps` with these arguments (`-ef` if none) shows them.
-    pub async fn top(&self, arguments: Option<&str>) -> Result<ContainerTopResponse> {
+    pub async fn top(&self, arguments: Option<&str>) -> Result<ContainerTop> {
         let _ = arguments;
         Err(unimplemented("top"))
     }
@@ -204,18 +204,18 @@ impl Container {
     }
 
     /// One measurement; `one_shot` leaves out the one before it, otherwise it takes a second.
-    pub async fn stats(&self, one_shot: bool) -> Result<ContainerStatsResponse> {
+    pub async fn stats(&self, one_shot: bool) -> Result<ContainerStats> {
         let _ = one_shot;
         Err(unimplemented("stats"))
     }
 
     /// A measurement every second until the container is removed.
-    pub fn stats_stream(&self) -> Result<BoxStream<'static, Result<ContainerStatsResponse>>> {
+    pub fn stats_stream(&self) -> Result<BoxStream<'static, Result<ContainerStats>>> {
         Err(unimplemented("stats"))
     }
 
     /// Prepares a further process in it.
-    pub async fn exec(&self, config: ExecConfig) -> Result<IdResponse> {
+    pub async fn exec(&self, config: ExecCreateBody) -> Result<ExecCreateResponse> {
         let _ = config;
         Err(unimplemented("exec create"))
     }

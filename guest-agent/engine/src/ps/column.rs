@@ -61,7 +61,12 @@ pub(super) const USER: [Column; 11] = [
 ];
 
 /// Neither.
-pub(super) const SHORT: [Column; 4] = [Column::Pid, Column::Terminal, Column::Time, Column::CommandTitle];
+pub(super) const SHORT: [Column; 4] = [
+    Column::Pid,
+    Column::Terminal,
+    Column::Time,
+    Column::CommandTitle,
+];
 
 /// The column with this name after `-o`.
 pub(super) fn named(name: &str) -> Option<Column> {
@@ -125,12 +130,18 @@ impl Column {
     }
 
     pub(super) fn cell(self, process: &Process, facts: &Facts) -> String {
-        let age = facts.uptime.saturating_sub(process.started / facts.hertz.max(1));
+        let age = facts
+            .uptime
+            .saturating_sub(process.started / facts.hertz.max(1));
         let used = process.ticks / facts.hertz.max(1);
         match self {
             Self::Args | Self::CommandTitle => process.arguments.clone(),
             Self::Command => process.command.clone(),
-            Self::Cpu => (used * 100).checked_div(age).unwrap_or(0).min(99).to_string(),
+            Self::Cpu => (used * 100)
+                .checked_div(age)
+                .unwrap_or(0)
+                .min(99)
+                .to_string(),
             Self::CpuPercent => tenths((used * 1000).checked_div(age).unwrap_or(0)),
             Self::Elapsed => elapsed(age),
             Self::Gid => process.gid.to_string(),
@@ -150,9 +161,11 @@ impl Column {
             Self::Threads => process.threads.to_string(),
             Self::Time => format!("{:02}:{:02}:{:02}", used / 3600, used / 60 % 60, used % 60),
             Self::Uid => process.uid.to_string(),
-            Self::User | Self::UserFull => {
-                facts.users.get(&process.uid).cloned().unwrap_or_else(|| process.uid.to_string())
-            }
+            Self::User | Self::UserFull => facts
+                .users
+                .get(&process.uid)
+                .cloned()
+                .unwrap_or_else(|| process.uid.to_string()),
         }
     }
 }
@@ -163,7 +176,11 @@ fn tenths(value: u64) -> String {
 
 /// `[[days-]hours:]minutes:seconds`.
 fn elapsed(age: u64) -> String {
-    let (days, hours, rest) = (age / 86_400, age / 3600 % 24, format!("{:02}:{:02}", age / 60 % 60, age % 60));
+    let (days, hours, rest) = (
+        age / 86_400,
+        age / 3600 % 24,
+        format!("{:02}:{:02}", age / 60 % 60, age % 60),
+    );
     match (days, hours) {
         (0, 0) => rest,
         (0, _) => format!("{hours:02}:{rest}"),
@@ -174,7 +191,8 @@ fn elapsed(age: u64) -> String {
 /// The time of day for what started within a day, else the date.
 fn started(now: i64, age: u64) -> String {
     let at = jiff::Timestamp::from_second(now - age as i64).unwrap_or_default();
-    at.strftime(if age < 86_400 { "%H:%M" } else { "%b%d" }).to_string()
+    at.strftime(if age < 86_400 { "%H:%M" } else { "%b%d" })
+        .to_string()
 }
 
 /// The state letter with its marks: `<` high priority, `N` nice, `s` session leader, `l` threads, `+` foreground.

@@ -25,7 +25,9 @@ pub(crate) struct Table {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum BadArguments {
     /// An option that is not one of the understood forms.
-    #[error("ps argument {0:?} is not supported: use -ef, aux, or -o with a list of columns (pid,user,args,…)")]
+    #[error(
+        "ps argument {0:?} is not supported: use -ef, aux, or -o with a list of columns (pid,user,args,…)"
+    )]
     Unsupported(String),
     /// A column there is no name for.
     #[error("unknown user-defined format specifier \"{0}\"")]
@@ -43,10 +45,18 @@ pub(crate) fn table(pids: &[u32], arguments: &str) -> Result<Table, BadArguments
     pids.sort_unstable();
     let processes: Vec<Process> = pids.iter().filter_map(|pid| Process::read(*pid)).collect();
     Ok(Table {
-        titles: columns.iter().map(|column| column.title().to_owned()).collect(),
+        titles: columns
+            .iter()
+            .map(|column| column.title().to_owned())
+            .collect(),
         rows: processes
             .iter()
-            .map(|process| columns.iter().map(|column| column.cell(process, &facts)).collect())
+            .map(|process| {
+                columns
+                    .iter()
+                    .map(|column| column.cell(process, &facts))
+                    .collect()
+            })
             .collect(),
     })
 }
@@ -70,7 +80,11 @@ fn parse(arguments: &str) -> Result<Vec<Column>, BadArguments> {
             if !before.chars().all(|letter| "eAax".contains(letter)) {
                 return Err(bad());
             }
-            let list = if list.is_empty() { words.next().ok_or_else(bad)? } else { list };
+            let list = if list.is_empty() {
+                words.next().ok_or_else(bad)?
+            } else {
+                list
+            };
             lists.extend(column_list(list)?);
             continue;
         }
@@ -93,7 +107,9 @@ fn parse(arguments: &str) -> Result<Vec<Column>, BadArguments> {
 }
 
 fn column_list(text: &str) -> Result<Vec<Column>, BadArguments> {
-    text.split(',').map(|name| column::named(name).ok_or_else(|| BadArguments::Column(name.to_owned()))).collect()
+    text.split(',')
+        .map(|name| column::named(name).ok_or_else(|| BadArguments::Column(name.to_owned())))
+        .collect()
 }
 
 #[cfg(test)]
@@ -114,15 +130,24 @@ mod tests {
     fn the_usual_forms_are_understood() {
         assert_eq!(titles(""), "UID PID PPID C STIME TTY TIME CMD");
         assert_eq!(titles("-ef"), "UID PID PPID C STIME TTY TIME CMD");
-        assert_eq!(titles("aux"), "USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND");
+        assert_eq!(
+            titles("aux"),
+            "USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND"
+        );
         assert_eq!(titles("-eo pid,comm"), "PID COMMAND");
         assert_eq!(titles("-o pid -o args"), "PID COMMAND");
     }
 
     #[test]
     fn what_is_not_understood_is_named() {
-        assert_eq!(titles("-o comm"), "error: Couldn't find PID field in ps output");
-        assert_eq!(titles("-o pid,colour"), "error: unknown user-defined format specifier \"colour\"");
+        assert_eq!(
+            titles("-o comm"),
+            "error: Couldn't find PID field in ps output"
+        );
+        assert_eq!(
+            titles("-o pid,colour"),
+            "error: unknown user-defined format specifier \"colour\""
+        );
         assert!(titles("--forest").starts_with("error: ps argument \"--forest\" is not supported"));
     }
 

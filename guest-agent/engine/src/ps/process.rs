@@ -24,9 +24,17 @@ impl Facts {
         let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
         Self {
             hertz: rustix::param::clock_ticks_per_second(),
-            uptime: uptime.split('.').next().and_then(|text| text.parse().ok()).unwrap_or(0),
+            uptime: uptime
+                .split('.')
+                .next()
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(0),
             now: jiff::Timestamp::now().as_second(),
-            memory: memory.split_whitespace().nth(1).and_then(|text| text.parse().ok()).unwrap_or(1),
+            memory: memory
+                .split_whitespace()
+                .nth(1)
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(1),
             users: passwd.lines().filter_map(user).collect(),
         }
     }
@@ -68,12 +76,20 @@ impl Process {
         let mut process = Self::parse(&stat)?;
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let id = |name: &str| {
-            status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().nth(1)?.parse().ok())
+            status.lines().find_map(|line| {
+                line.strip_prefix(name)?
+                    .split_whitespace()
+                    .nth(1)?
+                    .parse()
+                    .ok()
+            })
         };
         process.uid = id("Uid:").unwrap_or(0);
         process.gid = id("Gid:").unwrap_or(0);
         let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        process.arguments = String::from_utf8_lossy(&arguments).trim_end_matches('\0').replace('\0', " ");
+        process.arguments = String::from_utf8_lossy(&arguments)
+            .trim_end_matches('\0')
+            .replace('\0', " ");
         if process.arguments.is_empty() {
             process.arguments = format!("[{}]", process.command);
         }
@@ -86,7 +102,11 @@ impl Process {
         let (command, rest) = rest.rsplit_once(") ")?;
         let fields: Vec<&str> = rest.split_whitespace().collect();
         // Field numbers are the man page's, which counts from one and has the pid and the command first.
-        let number = |field: usize| fields.get(field - 3).and_then(|text| text.parse::<i64>().ok());
+        let number = |field: usize| {
+            fields
+                .get(field - 3)
+                .and_then(|text| text.parse::<i64>().ok())
+        };
         let unsigned = |field: usize| number(field).map_or(0, |value| value.max(0) as u64);
         Some(Self {
             pid: pid.parse().ok()?,
@@ -117,8 +137,19 @@ mod tests {
     fn a_command_may_hold_parentheses_and_spaces() {
         let stat = "7 (a) (b c) S 1 7 7 34816 9 0 0 0 0 0 150 50 0 0 20 0 3 0 1234 1048576 10";
         let process = Process::parse(stat).unwrap();
-        assert_eq!((process.command.as_str(), process.state, process.parent), ("a) (b c", 'S', 1));
-        assert_eq!((process.ticks, process.threads, process.started, process.size), (200, 3, 1234, 1024));
+        assert_eq!(
+            (process.command.as_str(), process.state, process.parent),
+            ("a) (b c", 'S', 1)
+        );
+        assert_eq!(
+            (
+                process.ticks,
+                process.threads,
+                process.started,
+                process.size
+            ),
+            (200, 3, 1234, 1024)
+        );
     }
 
     #[test]

@@ -39,7 +39,9 @@ fn parse(name: &str) -> Result<Wanted, SpecError> {
     if short == "ALL" {
         return Ok(Wanted::All);
     }
-    Capability::from_str(short).map(Wanted::One).map_err(|_| SpecError::Capability(name.to_owned()))
+    Capability::from_str(short)
+        .map(Wanted::One)
+        .map_err(|_| SpecError::Capability(name.to_owned()))
 }
 
 /// The set in effect. `held` is what the engine itself has; privileged containers and `ALL` get all of that.
@@ -49,8 +51,14 @@ pub fn effective(
     privileged: bool,
     held: &[Capability],
 ) -> Result<Vec<Capability>, SpecError> {
-    let add = add.iter().map(|name| parse(name)).collect::<Result<Vec<_>, _>>()?;
-    let drop = drop.iter().map(|name| parse(name)).collect::<Result<Vec<_>, _>>()?;
+    let add = add
+        .iter()
+        .map(|name| parse(name))
+        .collect::<Result<Vec<_>, _>>()?;
+    let drop = drop
+        .iter()
+        .map(|name| parse(name))
+        .collect::<Result<Vec<_>, _>>()?;
     if privileged {
         return Ok(held.to_vec());
     }
@@ -69,12 +77,16 @@ pub fn effective(
         (false, true) => Vec::new(),
         (false, false) => DEFAULT.to_vec(),
     };
-    let mut result: Vec<Capability> =
-        start.into_iter().filter(|capability| !dropped.contains(&capability.to_string())).collect();
+    let mut result: Vec<Capability> = start
+        .into_iter()
+        .filter(|capability| !dropped.contains(&capability.to_string()))
+        .collect();
     for wanted in add {
         if let Wanted::One(capability) = wanted
             && !result.contains(&capability)
-            && (all(&drop) || !dropped.contains(&capability.to_string()) || added.contains(&capability.to_string()))
+            && (all(&drop)
+                || !dropped.contains(&capability.to_string())
+                || added.contains(&capability.to_string()))
         {
             result.push(capability);
         }
@@ -87,10 +99,22 @@ mod tests {
     use super::*;
 
     fn check(add: &[&str], drop: &[&str], expected: &str) {
-        let own = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let held = [Capability::Chown, Capability::SysAdmin, Capability::NetAdmin];
+        let own = |list: &[&str]| {
+            list.iter()
+                .map(|name| (*name).to_owned())
+                .collect::<Vec<_>>()
+        };
+        let held = [
+            Capability::Chown,
+            Capability::SysAdmin,
+            Capability::NetAdmin,
+        ];
         let got = match effective(&own(add), &own(drop), false, &held) {
-            Ok(list) => list.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+            Ok(list) => list
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" "),
             Err(error) => error.to_string(),
         };
         assert_eq!(got, expected, "add {add:?} drop {drop:?}");
@@ -115,6 +139,9 @@ mod tests {
     #[test]
     fn the_default_is_fourteen() {
         assert_eq!(effective(&[], &[], false, &[]).unwrap().len(), 14);
-        assert_eq!(effective(&[], &["MKNOD".into()], false, &[]).unwrap().len(), 13);
+        assert_eq!(
+            effective(&[], &["MKNOD".into()], false, &[]).unwrap().len(),
+            13
+        );
     }
 }

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use oci_spec::runtime::{LinuxDevice, LinuxDeviceBuilder, LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType};
+use oci_spec::runtime::{
+    LinuxDevice, LinuxDeviceBuilder, LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType,
+};
 use proa_protocol::models::{DeviceMapping, HostConfig};
 
 use super::SpecError;
@@ -45,9 +47,20 @@ pub fn grant(
     let mut granted = Vec::new();
     for mapping in wanted {
         let on_host = mapping.path_on_host.as_deref().unwrap_or_default();
-        let inside = mapping.path_in_container.as_deref().filter(|path| !path.is_empty()).unwrap_or(on_host);
-        let access = mapping.cgroup_permissions.as_deref().filter(|text| !text.is_empty()).unwrap_or("rwm");
-        let fail = |reason: String| SpecError::Device { path: on_host.to_owned(), reason };
+        let inside = mapping
+            .path_in_container
+            .as_deref()
+            .filter(|path| !path.is_empty())
+            .unwrap_or(on_host);
+        let access = mapping
+            .cgroup_permissions
+            .as_deref()
+            .filter(|text| !text.is_empty())
+            .unwrap_or("rwm");
+        let fail = |reason: String| SpecError::Device {
+            path: on_host.to_owned(),
+            reason,
+        };
         if !access.chars().all(|c| "rwm".contains(c)) {
             return Err(fail(format!("invalid device mode: {access}")));
         }
@@ -59,9 +72,20 @@ pub fn grant(
             return Err(fail("not a device node".to_owned()));
         }
         for mut node in nodes {
-            let beneath = node.path.strip_prefix(on_host).unwrap_or(Path::new("")).to_owned();
-            node.path = if beneath.as_os_str().is_empty() { inside.into() } else { Path::new(inside).join(beneath) };
-            granted.push(Granted { node, access: access.to_owned() });
+            let beneath = node
+                .path
+                .strip_prefix(on_host)
+                .unwrap_or(Path::new(""))
+                .to_owned();
+            node.path = if beneath.as_os_str().is_empty() {
+                inside.into()
+            } else {
+                Path::new(inside).join(beneath)
+            };
+            granted.push(Granted {
+                node,
+                access: access.to_owned(),
+            });
         }
     }
     Ok(granted)
@@ -70,7 +94,12 @@ pub fn grant(
 /// The nodes to make in the container's `/dev`.
 pub(super) fn nodes(granted: &[Granted], privileged: Option<&[Node]>) -> Vec<LinuxDevice> {
     let named = granted.iter().map(|granted| &granted.node);
-    privileged.unwrap_or_default().iter().chain(named).filter_map(document).collect()
+    privileged
+        .unwrap_or_default()
+        .iter()
+        .chain(named)
+        .filter_map(document)
+        .collect()
 }
 
 fn document(node: &Node) -> Option<LinuxDevice> {
@@ -87,7 +116,11 @@ fn document(node: &Node) -> Option<LinuxDevice> {
 }
 
 const fn kind(block: bool) -> LinuxDeviceType {
-    if block { LinuxDeviceType::B } else { LinuxDeviceType::C }
+    if block {
+        LinuxDeviceType::B
+    } else {
+        LinuxDeviceType::C
+    }
 }
 
 /// The device controller's list: nothing, then what every container needs, then what was asked for.
@@ -97,19 +130,49 @@ pub(super) fn rules(
     privileged: bool,
 ) -> Result<Vec<LinuxDeviceCgroup>, SpecError> {
     if privileged {
-        return Ok(vec![LinuxDeviceCgroupBuilder::default().allow(true).access("rwm").build()?]);
+        return Ok(vec![
+            LinuxDeviceCgroupBuilder::default()
+                .allow(true)
+                .access("rwm")
+                .build()?,
+        ]);
     }
     // Null, zero, full, random, urandom, tty, console, and the pseudo-terminals of the container's own devpts.
-    let always = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2), (136, -1)];
-    let mut list = vec![LinuxDeviceCgroupBuilder::default().allow(false).access("rwm").build()?];
+    let always = [
+        (1, 3),
+        (1, 5),
+        (1, 7),
+        (1, 8),
+        (1, 9),
+        (5, 0),
+        (5, 1),
+        (5, 2),
+        (136, -1),
+    ];
+    let mut list = vec![
+        LinuxDeviceCgroupBuilder::default()
+            .allow(false)
+            .access("rwm")
+            .build()?,
+    ];
     // Making a node needs a capability anyway, and using one needs a rule of its own.
     list.push(rule(LinuxDeviceType::C, None, None, "m")?);
     list.push(rule(LinuxDeviceType::B, None, None, "m")?);
     for (major, minor) in always {
-        list.push(rule(LinuxDeviceType::C, Some(major), (minor >= 0).then_some(minor), "rwm")?);
+        list.push(rule(
+            LinuxDeviceType::C,
+            Some(major),
+            (minor >= 0).then_some(minor),
+            "rwm",
+        )?);
     }
     for Granted { node, access } in granted {
-        list.push(rule(kind(node.block), Some(i64::from(node.major)), Some(i64::from(node.minor)), access)?);
+        list.push(rule(
+            kind(node.block),
+            Some(i64::from(node.major)),
+            Some(i64::from(node.minor)),
+            access,
+        )?);
     }
     for text in host.device_cgroup_rules.as_deref().unwrap_or_default() {
         list.push(parse_rule(text)?);
@@ -123,7 +186,11 @@ fn rule(
     minor: Option<i64>,
     access: &str,
 ) -> Result<LinuxDeviceCgroup, SpecError> {
-    let mut rule = LinuxDeviceCgroupBuilder::default().allow(true).typ(typ).access(access).build()?;
+    let mut rule = LinuxDeviceCgroupBuilder::default()
+        .allow(true)
+        .typ(typ)
+        .access(access)
+        .build()?;
     rule.set_major(major);
     rule.set_minor(minor);
     Ok(rule)
@@ -133,7 +200,8 @@ fn rule(
 fn parse_rule(text: &str) -> Result<LinuxDeviceCgroup, SpecError> {
     let bad = || SpecError::DeviceRule(text.to_owned());
     let mut words = text.split(' ');
-    let (Some(typ), Some(numbers), Some(access), None) = (words.next(), words.next(), words.next(), words.next())
+    let (Some(typ), Some(numbers), Some(access), None) =
+        (words.next(), words.next(), words.next(), words.next())
     else {
         return Err(bad());
     };
@@ -146,7 +214,10 @@ fn parse_rule(text: &str) -> Result<LinuxDeviceCgroup, SpecError> {
     let (major, minor) = numbers.split_once(':').ok_or_else(bad)?;
     let number = |text: &str| match text {
         "*" => Ok(None),
-        digits => digits.parse::<u32>().map(|n| Some(i64::from(n))).map_err(|_| bad()),
+        digits => digits
+            .parse::<u32>()
+            .map(|n| Some(i64::from(n)))
+            .map_err(|_| bad()),
     };
     if access.is_empty() || access.len() > 3 || !access.chars().all(|c| "rwm".contains(c)) {
         return Err(bad());
@@ -164,15 +235,33 @@ mod tests {
         assert_eq!(shown("c 1:3 mr"), "c 1:3 mr");
         assert_eq!(shown("b 7:* rmw"), "b 7:* rmw");
         assert_eq!(shown("c 1:3"), "invalid device cgroup rule format: 'c 1:3'");
-        assert_eq!(shown("x 1:3 r"), "invalid device cgroup rule format: 'x 1:3 r'");
-        assert_eq!(shown("c 1:y r"), "invalid device cgroup rule format: 'c 1:y r'");
+        assert_eq!(
+            shown("x 1:3 r"),
+            "invalid device cgroup rule format: 'x 1:3 r'"
+        );
+        assert_eq!(
+            shown("c 1:y r"),
+            "invalid device cgroup rule format: 'c 1:y r'"
+        );
     }
 
     #[test]
     fn a_device_keeps_its_name_or_takes_the_one_given() {
-        let fuse = Node { path: "/dev/fuse".into(), block: false, major: 10, minor: 229, mode: 0o666, uid: 0, gid: 0 };
+        let fuse = Node {
+            path: "/dev/fuse".into(),
+            block: false,
+            major: 10,
+            minor: 229,
+            mode: 0o666,
+            uid: 0,
+            gid: 0,
+        };
         let look = |path: &Path| {
-            if path == Path::new("/dev/fuse") { Ok(vec![fuse.clone()]) } else { Err(std::io::ErrorKind::NotFound.into()) }
+            if path == Path::new("/dev/fuse") {
+                Ok(vec![fuse.clone()])
+            } else {
+                Err(std::io::ErrorKind::NotFound.into())
+            }
         };
         let ask = |on_host: &str, inside: &str| {
             let mapping = DeviceMapping {

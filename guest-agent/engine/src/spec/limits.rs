@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use oci_spec::runtime::{
-    LinuxBlockIo, LinuxBlockIoBuilder, LinuxCpu, LinuxMemory, LinuxPids, LinuxResources, LinuxResourcesBuilder,
-    LinuxThrottleDevice, LinuxThrottleDeviceBuilder, LinuxWeightDevice, LinuxWeightDeviceBuilder,
+    LinuxBlockIo, LinuxBlockIoBuilder, LinuxCpu, LinuxMemory, LinuxPids, LinuxResources,
+    LinuxResourcesBuilder, LinuxThrottleDevice, LinuxThrottleDeviceBuilder, LinuxWeightDevice,
+    LinuxWeightDeviceBuilder,
 };
 use proa_protocol::models::{HostConfig, ResourcesBlkioWeightDevice, ThrottleDevice};
 
@@ -15,7 +16,11 @@ const CPU_PERIOD: u64 = 100_000;
 
 /// The limits of a configuration, without the device list: what `update` changes too.
 pub fn resources(host: &HostConfig) -> Result<LinuxResources, SpecError> {
-    let mut resources = LinuxResourcesBuilder::default().memory(memory(host)).cpu(cpu(host)).block_io(block(host)?).build()?;
+    let mut resources = LinuxResourcesBuilder::default()
+        .memory(memory(host))
+        .cpu(cpu(host))
+        .block_io(block(host)?)
+        .build()?;
     if let Some(limit) = host.pids_limit.filter(|limit| *limit != 0) {
         let mut pids = LinuxPids::default();
         pids.set_limit(limit.max(-1));
@@ -49,7 +54,11 @@ fn memory(host: &HostConfig) -> LinuxMemory {
         (given, _) => Some(given),
     };
     memory.set_swap(swap);
-    memory.set_swappiness(host.memory_swappiness.filter(|value| *value >= 0).map(|value| value as u64));
+    memory.set_swappiness(
+        host.memory_swappiness
+            .filter(|value| *value >= 0)
+            .map(|value| value as u64),
+    );
     memory.set_disable_oom_killer(host.oom_kill_disable);
     memory
 }
@@ -60,7 +69,9 @@ fn cpu(host: &HostConfig) -> LinuxCpu {
     cpu.set_shares(unsigned(host.cpu_shares));
     if let Some(nano) = positive(host.nano_cpus) {
         cpu.set_period(Some(CPU_PERIOD));
-        cpu.set_quota(Some((i128::from(nano) * i128::from(CPU_PERIOD) / 1_000_000_000) as i64));
+        cpu.set_quota(Some(
+            (i128::from(nano) * i128::from(CPU_PERIOD) / 1_000_000_000) as i64,
+        ));
     } else {
         cpu.set_period(unsigned(host.cpu_period));
         cpu.set_quota(host.cpu_quota.filter(|quota| *quota != 0));
@@ -76,8 +87,12 @@ fn cpu(host: &HostConfig) -> LinuxCpu {
 fn block(host: &HostConfig) -> Result<LinuxBlockIo, SpecError> {
     let mut block = LinuxBlockIoBuilder::default().build()?;
     block.set_weight(host.blkio_weight.filter(|weight| *weight != 0));
-    block.set_weight_device(some(weights(host.blkio_weight_device.as_deref().unwrap_or_default())?));
-    let throttle = |list: &Option<Vec<ThrottleDevice>>| throttles(list.as_deref().unwrap_or_default()).map(some);
+    block.set_weight_device(some(weights(
+        host.blkio_weight_device.as_deref().unwrap_or_default(),
+    )?));
+    let throttle = |list: &Option<Vec<ThrottleDevice>>| {
+        throttles(list.as_deref().unwrap_or_default()).map(some)
+    };
     block.set_throttle_read_bps_device(throttle(&host.blkio_device_read_bps)?);
     block.set_throttle_write_bps_device(throttle(&host.blkio_device_write_bps)?);
     block.set_throttle_read_iops_device(throttle(&host.blkio_device_read_iops)?);
@@ -119,11 +134,16 @@ fn throttles(list: &[ThrottleDevice]) -> Result<Vec<LinuxThrottleDevice>, SpecEr
 /// users give paths.
 fn numbers(path: &str) -> Result<(i64, i64), SpecError> {
     use std::os::unix::fs::{FileTypeExt, MetadataExt};
-    let fail = |reason: String| SpecError::Device { path: path.to_owned(), reason };
+    let fail = |reason: String| SpecError::Device {
+        path: path.to_owned(),
+        reason,
+    };
     let meta = std::fs::metadata(Path::new(path)).map_err(|error| fail(error.to_string()))?;
     if !meta.file_type().is_block_device() {
         return Err(fail("not a block device".to_owned()));
     }
-    Ok((i64::from(rustix::fs::major(meta.rdev())), i64::from(rustix::fs::minor(meta.rdev()))))
+    Ok((
+        i64::from(rustix::fs::major(meta.rdev())),
+        i64::from(rustix::fs::minor(meta.rdev())),
+    ))
 }
-

@@ -139,13 +139,25 @@ pub fn build(input: &Input<'_>) -> Result<Spec, SpecError> {
     let privileged = host.privileged == Some(true);
     let security = SecurityOptions::parse(host.security_opt.as_deref().unwrap_or_default())?;
     let mut linux = LinuxBuilder::default()
-        .sysctl(namespaces::sysctls(host, input.joined, input.id_maps.is_some())?)
+        .sysctl(namespaces::sysctls(
+            host,
+            input.joined,
+            input.id_maps.is_some(),
+        )?)
         .resources(limits::with_devices(host, input.devices, privileged)?)
         .cgroups_path(input.cgroup)
-        .namespaces(namespaces::list(host, input.joined, input.machine.cgroup_v2, input.id_maps.is_some()))
+        .namespaces(namespaces::list(
+            host,
+            input.joined,
+            input.machine.cgroup_v2,
+            input.id_maps.is_some(),
+        ))
         .masked_paths(security::masked_paths(host, &security))
         .readonly_paths(security::readonly_paths(host, &security))
-        .devices(devices::nodes(input.devices, privileged.then_some(&input.machine.devices[..])))
+        .devices(devices::nodes(
+            input.devices,
+            privileged.then_some(&input.machine.devices[..]),
+        ))
         .build()?;
     linux.set_seccomp(input.seccomp.clone());
     if let Some(propagation) = mounts::root_propagation(input.mounts) {
@@ -171,7 +183,13 @@ pub fn build(input: &Input<'_>) -> Result<Spec, SpecError> {
         .build()?;
     if input.joined.uts == Shared::Own {
         spec.set_hostname(input.config.hostname.clone());
-        spec.set_domainname(input.config.domainname.clone().filter(|name| !name.is_empty()));
+        spec.set_domainname(
+            input
+                .config
+                .domainname
+                .clone()
+                .filter(|name| !name.is_empty()),
+        );
     } else {
         spec.set_hostname(None);
     }

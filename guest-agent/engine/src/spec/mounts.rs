@@ -46,7 +46,12 @@ pub enum Origin {
 
 /// The whole list, in mount order.
 pub(super) fn list(input: &Input<'_>, privileged: bool) -> Result<Vec<Mount>, SpecError> {
-    let taken = |destination: &str| input.mounts.iter().any(|mount| same(&mount.destination, destination));
+    let taken = |destination: &str| {
+        input
+            .mounts
+            .iter()
+            .any(|mount| same(&mount.destination, destination))
+    };
     let mut list: Vec<Mount> = Vec::new();
     for default in defaults(input, privileged) {
         if !taken(default.0) {
@@ -70,7 +75,12 @@ struct Default<'a>(&'a str, &'a str, &'a str, Vec<String>);
 
 impl Default<'_> {
     fn build(self) -> Result<Mount, SpecError> {
-        Ok(MountBuilder::default().destination(self.0).typ(self.1).source(self.2).options(self.3).build()?)
+        Ok(MountBuilder::default()
+            .destination(self.0)
+            .typ(self.1)
+            .source(self.2)
+            .options(self.3)
+            .build()?)
     }
 }
 
@@ -90,14 +100,33 @@ fn defaults<'a>(input: &'a Input<'_>, privileged: bool) -> Vec<Default<'a>> {
     };
     let mut list = vec![
         Default("/proc", "proc", "proc", words("nosuid,noexec,nodev")),
-        Default("/dev", "tmpfs", "tmpfs", words("nosuid,strictatime,mode=755,size=65536k")),
-        Default("/dev/pts", "devpts", "devpts", words("nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5")),
+        Default(
+            "/dev",
+            "tmpfs",
+            "tmpfs",
+            words("nosuid,strictatime,mode=755,size=65536k"),
+        ),
+        Default(
+            "/dev/pts",
+            "devpts",
+            "devpts",
+            words("nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5"),
+        ),
         Default("/sys", "sysfs", "sysfs", with_ro("nosuid,noexec,nodev")),
-        Default("/sys/fs/cgroup", "cgroup", "cgroup", with_ro("nosuid,noexec,nodev")),
+        Default(
+            "/sys/fs/cgroup",
+            "cgroup",
+            "cgroup",
+            with_ro("nosuid,noexec,nodev"),
+        ),
     ];
     list.extend(ipc(input));
     // A read-only root makes the engine's files read-only too.
-    let access = if input.host.readonly_rootfs == Some(true) { "rbind,ro,rprivate" } else { "rbind,rprivate" };
+    let access = if input.host.readonly_rootfs == Some(true) {
+        "rbind,ro,rprivate"
+    } else {
+        "rbind,rprivate"
+    };
     let files = [
         ("/etc/resolv.conf", &input.files.resolv_conf),
         ("/etc/hostname", &input.files.hostname),
@@ -113,8 +142,17 @@ fn defaults<'a>(input: &'a Input<'_>, privileged: bool) -> Vec<Default<'a>> {
 
 /// `/dev/mqueue` and `/dev/shm`: the container's own, or those of whoever it shares the IPC namespace with.
 fn ipc<'a>(input: &'a Input<'_>) -> Vec<Default<'a>> {
-    let size = input.host.shm_size.filter(|size| *size > 0).unwrap_or(SHM_SIZE);
-    let mqueue = Default("/dev/mqueue", "mqueue", "mqueue", words("nosuid,noexec,nodev"));
+    let size = input
+        .host
+        .shm_size
+        .filter(|size| *size > 0)
+        .unwrap_or(SHM_SIZE);
+    let mqueue = Default(
+        "/dev/mqueue",
+        "mqueue",
+        "mqueue",
+        words("nosuid,noexec,nodev"),
+    );
     let joined_shm = match &input.joined.ipc {
         Shared::Own if input.host.ipc_mode.as_deref() == Some("none") => return vec![mqueue],
         Shared::Own => None,
@@ -135,19 +173,37 @@ fn ipc<'a>(input: &'a Input<'_>) -> Vec<Default<'a>> {
 fn user_mount(mount: &MountPoint) -> Result<Mount, SpecError> {
     let builder = MountBuilder::default().destination(&mount.destination);
     let built = match &mount.origin {
-        Origin::Path { source, propagation, recursive, writable_beneath } => {
+        Origin::Path {
+            source,
+            propagation,
+            recursive,
+            writable_beneath,
+        } => {
             let mut options = vec![if *recursive { "rbind" } else { "bind" }.to_owned()];
             if mount.read_only {
-                options.push(if *writable_beneath || !*recursive { "ro" } else { "rro" }.to_owned());
+                options.push(
+                    if *writable_beneath || !*recursive {
+                        "ro"
+                    } else {
+                        "rro"
+                    }
+                    .to_owned(),
+                );
             }
             options.push(propagation.clone());
-            builder.typ("bind").source(source).options(options).build()?
+            builder
+                .typ("bind")
+                .source(source)
+                .options(options)
+                .build()?
         }
         Origin::Tmpfs { options } => {
             let mut all = words("noexec,nosuid,nodev");
             // What the user says wins over the defaults it contradicts.
             for option in options {
-                let opposite = option.strip_prefix("no").map_or_else(|| format!("no{option}"), str::to_owned);
+                let opposite = option
+                    .strip_prefix("no")
+                    .map_or_else(|| format!("no{option}"), str::to_owned);
                 all.retain(|kept| *kept != opposite && kept != option);
                 all.push(option.clone());
             }

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use oci_spec::runtime::{LinuxIdMapping, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType};
+use oci_spec::runtime::{
+    LinuxIdMapping, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType,
+};
 use proa_protocol::models::{HostConfig, HostConfigCgroupnsModeEnum};
 
 use super::SpecError;
@@ -45,7 +47,12 @@ pub struct IdMaps {
 }
 
 /// The spec's namespace list. A type that is not in it is the host's.
-pub(super) fn list(host: &HostConfig, joined: &Joined, cgroup_v2: bool, user: bool) -> Vec<LinuxNamespace> {
+pub(super) fn list(
+    host: &HostConfig,
+    joined: &Joined,
+    cgroup_v2: bool,
+    user: bool,
+) -> Vec<LinuxNamespace> {
     let mut list = vec![own(LinuxNamespaceType::Mount)];
     let shared = [
         (LinuxNamespaceType::Network, &joined.network),
@@ -85,7 +92,11 @@ fn own(kind: LinuxNamespaceType) -> LinuxNamespace {
 }
 
 fn at(kind: LinuxNamespaceType, path: &Path) -> LinuxNamespace {
-    LinuxNamespaceBuilder::default().typ(kind).path(path).build().unwrap_or_else(|_| own(kind))
+    LinuxNamespaceBuilder::default()
+        .typ(kind)
+        .path(path)
+        .build()
+        .unwrap_or_else(|_| own(kind))
 }
 
 /// The sysctls to set: two that let an unprivileged process bind low ports and ping, then the user's.
@@ -96,10 +107,16 @@ pub(super) fn sysctls(
 ) -> Result<HashMap<String, String>, SpecError> {
     let mut sysctls = HashMap::new();
     if joined.network == Shared::Own {
-        sysctls.insert("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned());
+        sysctls.insert(
+            "net.ipv4.ip_unprivileged_port_start".to_owned(),
+            "0".to_owned(),
+        );
         // In a user namespace the range must not hold ids it has no mapping for.
         if !user {
-            sysctls.insert("net.ipv4.ping_group_range".to_owned(), "0 2147483647".to_owned());
+            sysctls.insert(
+                "net.ipv4.ping_group_range".to_owned(),
+                "0 2147483647".to_owned(),
+            );
         }
     }
     for (name, value) in host.sysctls.iter().flatten() {
@@ -111,16 +128,41 @@ pub(super) fn sysctls(
 
 /// A setting of a namespace that the container shares would change it for the others too.
 fn refuse_shared(name: &str, joined: &Joined) -> Result<(), SpecError> {
-    let refuse = |namespace| Err(SpecError::Sysctl { name: name.to_owned(), namespace });
-    let ipc = ["kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax",
-        "kernel.shmmni", "kernel.shm_rmid_forced"];
+    let refuse = |namespace| {
+        Err(SpecError::Sysctl {
+            name: name.to_owned(),
+            namespace,
+        })
+    };
+    let ipc = [
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+    ];
     let uts = ["kernel.hostname", "kernel.domainname"];
     if name.starts_with("net.") {
-        if joined.network == Shared::Host { refuse("network") } else { Ok(()) }
+        if joined.network == Shared::Host {
+            refuse("network")
+        } else {
+            Ok(())
+        }
     } else if ipc.contains(&name) || name.starts_with("fs.mqueue.") {
-        if joined.ipc == Shared::Host { refuse("ipc") } else { Ok(()) }
+        if joined.ipc == Shared::Host {
+            refuse("ipc")
+        } else {
+            Ok(())
+        }
     } else if uts.contains(&name) {
-        if joined.uts == Shared::Host { refuse("uts") } else { Ok(()) }
+        if joined.uts == Shared::Host {
+            refuse("uts")
+        } else {
+            Ok(())
+        }
     } else {
         refuse("a separate")
     }

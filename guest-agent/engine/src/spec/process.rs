@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use oci_spec::runtime::{
-    BoxBuilder, Capability, LinuxCapabilities, LinuxCapabilitiesBuilder, PosixRlimit, PosixRlimitBuilder,
-    PosixRlimitType, Process, ProcessBuilder, UserBuilder,
+    BoxBuilder, Capability, LinuxCapabilities, LinuxCapabilitiesBuilder, PosixRlimit,
+    PosixRlimitBuilder, PosixRlimitType, Process, ProcessBuilder, UserBuilder,
 };
 use proa_protocol::models::ResourcesUlimits;
 
@@ -37,13 +37,21 @@ pub(super) fn process(input: &Input<'_>, security: &SecurityOptions) -> Result<P
         &input.machine.capabilities,
     )?;
     let hostname = config.hostname.as_deref().unwrap_or_default();
-    let base = environment(hostname, terminal, config.env.as_deref().unwrap_or_default());
+    let base = environment(
+        hostname,
+        terminal,
+        config.env.as_deref().unwrap_or_default(),
+    );
     let user = UserBuilder::default()
         .uid(input.user.uid)
         .gid(input.user.gid)
         .additional_gids(input.user.additional_gids.clone())
         .build()?;
-    let cwd = config.working_dir.as_deref().filter(|dir| !dir.is_empty()).unwrap_or("/");
+    let cwd = config
+        .working_dir
+        .as_deref()
+        .filter(|dir| !dir.is_empty())
+        .unwrap_or("/");
     let mut process = ProcessBuilder::default()
         .terminal(terminal)
         .user(user)
@@ -54,15 +62,27 @@ pub(super) fn process(input: &Input<'_>, security: &SecurityOptions) -> Result<P
         .rlimits(rlimits(host.ulimits.as_deref().unwrap_or_default())?)
         .no_new_privileges(security.no_new_privileges)
         .build()?;
-    process.set_oom_score_adj(host.oom_score_adj.filter(|score| *score != 0).map(|score| score as i32));
+    process.set_oom_score_adj(
+        host.oom_score_adj
+            .filter(|score| *score != 0)
+            .map(|score| score as i32),
+    );
     process.set_selinux_label(security.selinux_process_label());
     if input.machine.apparmor && !privileged {
-        process.set_apparmor_profile(security.apparmor.clone().filter(|name| name != "unconfined"));
+        process.set_apparmor_profile(
+            security
+                .apparmor
+                .clone()
+                .filter(|name| name != "unconfined"),
+        );
     }
     if let Some([height, width]) = host.console_size.as_deref()
         && terminal
     {
-        let size = BoxBuilder::default().height(*height as u64).width(*width as u64).build()?;
+        let size = BoxBuilder::default()
+            .height(*height as u64)
+            .width(*width as u64)
+            .build()?;
         process.set_console_size(Some(size));
     }
     Ok(process)
@@ -76,8 +96,12 @@ pub fn environment(hostname: &str, terminal: bool, wanted: &[String]) -> Vec<Str
         env.push("TERM=xterm".to_owned());
     }
     for entry in wanted {
-        let (name, has_value) = entry.split_once('=').map_or((entry.as_str(), false), |(name, _)| (name, true));
-        let place = env.iter().position(|old| old.split('=').next() == Some(name));
+        let (name, has_value) = entry
+            .split_once('=')
+            .map_or((entry.as_str(), false), |(name, _)| (name, true));
+        let place = env
+            .iter()
+            .position(|old| old.split('=').next() == Some(name));
         match (place, has_value) {
             (Some(place), true) => entry.clone_into(&mut env[place]),
             (Some(place), false) => {
@@ -92,10 +116,15 @@ pub fn environment(hostname: &str, terminal: bool, wanted: &[String]) -> Vec<Str
 
 /// `HOME` from the image's user list, unless the environment has one.
 pub fn with_home(mut env: Vec<String>, home: Option<&str>) -> Vec<String> {
-    let has = env.iter().any(|entry| entry.starts_with("HOME=") && entry.len() > "HOME=".len());
+    let has = env
+        .iter()
+        .any(|entry| entry.starts_with("HOME=") && entry.len() > "HOME=".len());
     if !has {
         env.retain(|entry| !entry.starts_with("HOME="));
-        env.push(format!("HOME={}", home.filter(|home| !home.is_empty()).unwrap_or("/")));
+        env.push(format!(
+            "HOME={}",
+            home.filter(|home| !home.is_empty()).unwrap_or("/")
+        ));
     }
     env
 }
@@ -123,9 +152,19 @@ pub fn rlimits(wanted: &[ResourcesUlimits]) -> Result<Vec<PosixRlimit>, SpecErro
         // Minus one is the largest number there is, so it is larger than any other hard limit.
         let (soft_value, hard_value) = (soft as u64, hard as u64);
         if soft_value > hard_value {
-            return Err(SpecError::UlimitOrder { name: name.to_owned(), soft, hard });
+            return Err(SpecError::UlimitOrder {
+                name: name.to_owned(),
+                soft,
+                hard,
+            });
         }
-        list.push(PosixRlimitBuilder::default().typ(kind).soft(soft_value).hard(hard_value).build()?);
+        list.push(
+            PosixRlimitBuilder::default()
+                .typ(kind)
+                .soft(soft_value)
+                .hard(hard_value)
+                .build()?,
+        );
     }
     Ok(list)
 }

@@ -107,22 +107,40 @@ pub fn requested(config: &ContainerConfig, host: &HostConfig) -> Result<Vec<Requ
     let mut tmpfs: Vec<_> = host.tmpfs.iter().flatten().collect();
     tmpfs.sort();
     for (target, options) in tmpfs {
-        let options: Vec<String> = options.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        let options: Vec<String> = options
+            .split(',')
+            .filter(|word| !word.is_empty())
+            .map(str::to_owned)
+            .collect();
         check_target("tmpfs", target)?;
         check_tmpfs(&options)?;
-        push(&mut list, Requested { target: target.clone(), what: What::Tmpfs { options }, read_only: false })?;
+        push(
+            &mut list,
+            Requested {
+                target: target.clone(),
+                what: What::Tmpfs { options },
+                read_only: false,
+            },
+        )?;
     }
     for target in config.volumes.as_deref().unwrap_or_default() {
         let taken = list.iter().any(|mount| same_place(&mount.target, target));
         if !taken && Path::new(target).is_absolute() && !same_place(target, "/") {
-            list.push(Requested { target: target.clone(), what: volume(None, true, true), read_only: false });
+            list.push(Requested {
+                target: target.clone(),
+                what: volume(None, true, true),
+                read_only: false,
+            });
         }
     }
     Ok(list)
 }
 
 fn push(list: &mut Vec<Requested>, mount: Requested) -> Result<(), BadMount> {
-    if list.iter().any(|other| same_place(&other.target, &mount.target)) {
+    if list
+        .iter()
+        .any(|other| same_place(&other.target, &mount.target))
+    {
         return Err(BadMount::Duplicate(mount.target));
     }
     list.push(mount);
@@ -134,7 +152,15 @@ fn same_place(a: &str, b: &str) -> bool {
 }
 
 fn volume(name: Option<String>, copy: bool, from_image: bool) -> What {
-    What::Volume { name, copy, driver: None, options: Vec::new(), labels: Vec::new(), subpath: None, from_image }
+    What::Volume {
+        name,
+        copy,
+        driver: None,
+        options: Vec::new(),
+        labels: Vec::new(),
+        subpath: None,
+        from_image,
+    }
 }
 
 /// `[source:]target[:options]`.
@@ -151,7 +177,11 @@ pub fn parse_bind(text: &str) -> Result<Requested, BadMount> {
     if target.is_empty() || (parts.len() > 1 && source.is_empty()) || !target.starts_with('/') {
         return Err(bad());
     }
-    let kind = if source.starts_with('/') { "bind" } else { "volume" };
+    let kind = if source.starts_with('/') {
+        "bind"
+    } else {
+        "volume"
+    };
     check_target(kind, target)?;
     let mode = Mode::parse(options)?;
     let what = if source.starts_with('/') {
@@ -167,9 +197,17 @@ pub fn parse_bind(text: &str) -> Result<Requested, BadMount> {
         if !source.is_empty() {
             check_name(source)?;
         }
-        volume((!source.is_empty()).then(|| source.to_owned()), mode.copy, false)
+        volume(
+            (!source.is_empty()).then(|| source.to_owned()),
+            mode.copy,
+            false,
+        )
     };
-    Ok(Requested { target: target.to_owned(), what, read_only: mode.read_only })
+    Ok(Requested {
+        target: target.to_owned(),
+        what,
+        read_only: mode.read_only,
+    })
 }
 
 /// What stands behind the second colon.
@@ -183,7 +221,12 @@ struct Mode {
 impl Mode {
     fn parse(text: &str) -> Result<Self, BadMount> {
         let bad = || BadMount::Mode(text.to_owned());
-        let mut mode = Self { read_only: false, copy: true, propagation: None, relabel: None };
+        let mut mode = Self {
+            read_only: false,
+            copy: true,
+            propagation: None,
+            relabel: None,
+        };
         let mut access = 0;
         for word in text.split(',').filter(|_| !text.is_empty()) {
             match word {
@@ -204,29 +247,51 @@ impl Mode {
     }
 }
 
-const PROPAGATIONS: [&str; 6] = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
+const PROPAGATIONS: [&str; 6] = [
+    "private", "rprivate", "shared", "rshared", "slave", "rslave",
+];
 
 /// A mount of the API's `Mounts` list.
 pub fn parse_mount(mount: &Mount) -> Result<Requested, BadMount> {
-    let unknown = || BadMount::Config { kind: "", reason: "mount type unknown".to_owned() };
+    let unknown = || BadMount::Config {
+        kind: "",
+        reason: "mount type unknown".to_owned(),
+    };
     let typ = mount.typ.ok_or_else(unknown)?;
     let target = mount.target.clone().unwrap_or_default();
     let source = mount.source.clone().filter(|source| !source.is_empty());
     let kind = kind_name(typ);
     check_target(kind, &target)?;
-    let wrong = |reason: &str| BadMount::Config { kind, reason: reason.to_owned() };
+    let wrong = |reason: &str| BadMount::Config {
+        kind,
+        reason: reason.to_owned(),
+    };
     let what = match typ {
-        MountType::BIND => bind_of(mount, source.ok_or_else(|| wrong("field Source must not be empty"))?)?,
+        MountType::BIND => bind_of(
+            mount,
+            source.ok_or_else(|| wrong("field Source must not be empty"))?,
+        )?,
         MountType::VOLUME => volume_of(mount, source)?,
-        MountType::TMPFS if source.is_some() => return Err(wrong("field Source must not be specified")),
-        MountType::TMPFS => What::Tmpfs { options: tmpfs_options(mount) },
+        MountType::TMPFS if source.is_some() => {
+            return Err(wrong("field Source must not be specified"));
+        }
+        MountType::TMPFS => What::Tmpfs {
+            options: tmpfs_options(mount),
+        },
         MountType::IMAGE => What::Image {
             reference: source.ok_or_else(|| wrong("field Source must not be empty"))?,
-            subpath: mount.image_options.as_ref().and_then(|options| options.subpath.clone()),
+            subpath: mount
+                .image_options
+                .as_ref()
+                .and_then(|options| options.subpath.clone()),
         },
         MountType::NPIPE | MountType::CLUSTER => return Err(wrong("mount type unknown")),
     };
-    Ok(Requested { target, what, read_only: mount.read_only.unwrap_or(false) })
+    Ok(Requested {
+        target,
+        what,
+        read_only: mount.read_only.unwrap_or(false),
+    })
 }
 
 const fn kind_name(typ: MountType) -> &'static str {
@@ -241,13 +306,22 @@ const fn kind_name(typ: MountType) -> &'static str {
 }
 
 fn bind_of(mount: &Mount, source: String) -> Result<What, BadMount> {
-    let wrong = |reason: String| BadMount::Config { kind: "bind", reason };
+    let wrong = |reason: String| BadMount::Config {
+        kind: "bind",
+        reason,
+    };
     if !source.starts_with('/') {
-        return Err(wrong(format!("invalid mount path: '{source}' mount path must be absolute")));
+        return Err(wrong(format!(
+            "invalid mount path: '{source}' mount path must be absolute"
+        )));
     }
     let options = mount.bind_options.as_ref();
-    let propagation = options.and_then(|options| options.propagation).map(|value| value.to_string());
-    let propagation = propagation.filter(|text| !text.is_empty()).unwrap_or_else(|| "rprivate".to_owned());
+    let propagation = options
+        .and_then(|options| options.propagation)
+        .map(|value| value.to_string());
+    let propagation = propagation
+        .filter(|text| !text.is_empty())
+        .unwrap_or_else(|| "rprivate".to_owned());
     if !PROPAGATIONS.contains(&propagation.as_str()) {
         return Err(wrong(format!("invalid propagation mode: {propagation}")));
     }
@@ -271,23 +345,33 @@ fn volume_of(mount: &Mount, source: Option<String>) -> Result<What, BadMount> {
     let options = mount.volume_options.as_ref();
     let driver = options.and_then(|options| options.driver_config.as_ref());
     let pairs = |map: Option<&std::collections::HashMap<String, String>>| {
-        let mut list: Vec<_> = map.into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+        let mut list: Vec<_> = map
+            .into_iter()
+            .flatten()
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
         list.sort();
         list
     };
     Ok(What::Volume {
         name: source,
         copy: !options.and_then(|options| options.no_copy).unwrap_or(false),
-        driver: driver.and_then(|driver| driver.name.clone()).filter(|name| !name.is_empty()),
+        driver: driver
+            .and_then(|driver| driver.name.clone())
+            .filter(|name| !name.is_empty()),
         options: pairs(driver.and_then(|driver| driver.options.as_ref())),
         labels: pairs(options.and_then(|options| options.labels.as_ref())),
-        subpath: options.and_then(|options| options.subpath.clone()).filter(|path| !path.is_empty()),
+        subpath: options
+            .and_then(|options| options.subpath.clone())
+            .filter(|path| !path.is_empty()),
         from_image: false,
     })
 }
 
 fn tmpfs_options(mount: &Mount) -> Vec<String> {
-    let Some(wanted) = &mount.tmpfs_options else { return Vec::new() };
+    let Some(wanted) = &mount.tmpfs_options else {
+        return Vec::new();
+    };
     let mut options = Vec::new();
     if let Some(size) = wanted.size_bytes.filter(|size| *size > 0) {
         options.push(format!("size={size}"));
@@ -304,18 +388,51 @@ fn tmpfs_options(mount: &Mount) -> Vec<String> {
 /// The options `--tmpfs` may carry: the file system's own and mount flags, nothing else.
 fn check_tmpfs(options: &[String]) -> Result<(), BadMount> {
     const FLAGS: [&str; 24] = [
-        "ro", "rw", "exec", "noexec", "suid", "nosuid", "dev", "nodev", "sync", "async", "atime", "noatime", "diratime",
-        "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime", "private", "rprivate", "shared",
-        "rshared", "slave", "rslave",
+        "ro",
+        "rw",
+        "exec",
+        "noexec",
+        "suid",
+        "nosuid",
+        "dev",
+        "nodev",
+        "sync",
+        "async",
+        "atime",
+        "noatime",
+        "diratime",
+        "nodiratime",
+        "relatime",
+        "norelatime",
+        "strictatime",
+        "nostrictatime",
+        "private",
+        "rprivate",
+        "shared",
+        "rshared",
+        "slave",
+        "rslave",
     ];
-    const VALUES: [&str; 8] = ["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol", "huge"];
+    const VALUES: [&str; 8] = [
+        "size",
+        "mode",
+        "uid",
+        "gid",
+        "nr_inodes",
+        "nr_blocks",
+        "mpol",
+        "huge",
+    ];
     for option in options {
         let known = match option.split_once('=') {
             Some((name, _)) => VALUES.contains(&name),
             None => FLAGS.contains(&option.as_str()),
         };
         if !known {
-            return Err(BadMount::Config { kind: "tmpfs", reason: format!("invalid tmpfs option \"{option}\"") });
+            return Err(BadMount::Config {
+                kind: "tmpfs",
+                reason: format!("invalid tmpfs option \"{option}\""),
+            });
         }
     }
     Ok(())
@@ -327,7 +444,9 @@ fn check_target(kind: &'static str, target: &str) -> Result<(), BadMount> {
         return wrong("field Target must not be empty".to_owned());
     }
     if !target.starts_with('/') {
-        return wrong(format!("invalid mount path: '{target}' mount path must be absolute"));
+        return wrong(format!(
+            "invalid mount path: '{target}' mount path must be absolute"
+        ));
     }
     // `/x/..` is the root as well.
     let mut depth = 0_i32;
@@ -349,9 +468,18 @@ fn check_target(kind: &'static str, target: &str) -> Result<(), BadMount> {
 
 /// A volume's name: letters, digits, `_`, `.`, `-`, two at least, the first a letter or digit.
 pub fn check_name(name: &str) -> Result<(), BadMount> {
-    let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
-    let rest = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
-    if first && rest && name.len() > 1 && name.len() <= 255 { Ok(()) } else { Err(BadMount::Name(name.to_owned())) }
+    let first = name
+        .bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let rest = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+    if first && rest && name.len() > 1 && name.len() <= 255 {
+        Ok(())
+    } else {
+        Err(BadMount::Name(name.to_owned()))
+    }
 }
 
 #[cfg(test)]
@@ -361,12 +489,23 @@ mod tests {
     fn check(text: &str, expected: &str) {
         let shown = match parse_bind(text) {
             Err(error) => format!("error: {error}"),
-            Ok(Requested { target, what, read_only }) => {
+            Ok(Requested {
+                target,
+                what,
+                read_only,
+            }) => {
                 let access = if read_only { "ro" } else { "rw" };
                 match what {
-                    What::Bind { source, propagation, .. } => format!("bind {source} {target} {access} {propagation}"),
+                    What::Bind {
+                        source,
+                        propagation,
+                        ..
+                    } => format!("bind {source} {target} {access} {propagation}"),
                     What::Volume { name, copy, .. } => {
-                        format!("volume {} {target} {access} copy={copy}", name.unwrap_or_else(|| "?".into()))
+                        format!(
+                            "volume {} {target} {access} copy={copy}",
+                            name.unwrap_or_else(|| "?".into())
+                        )
                     }
                     What::Tmpfs { .. } | What::Image { .. } => unreachable!("not a form of -v"),
                 }
@@ -390,23 +529,47 @@ mod tests {
         check("/a:/b:ro,rw", "error: invalid mode: ro,rw");
         check("a:b:c:d", "error: invalid volume specification: 'a:b:c:d'");
         check("/a:b", "error: invalid volume specification: '/a:b'");
-        check("/a:/", "error: invalid mount config for type \"bind\": invalid specification: destination can't be '/'");
-        check("/a:/x/..", "error: invalid mount config for type \"bind\": invalid specification: destination can't be '/'");
-        assert!(parse_bind("../x:/b").unwrap_err().to_string().contains("use absolute path"));
+        check(
+            "/a:/",
+            "error: invalid mount config for type \"bind\": invalid specification: destination can't be '/'",
+        );
+        check(
+            "/a:/x/..",
+            "error: invalid mount config for type \"bind\": invalid specification: destination can't be '/'",
+        );
+        assert!(
+            parse_bind("../x:/b")
+                .unwrap_err()
+                .to_string()
+                .contains("use absolute path")
+        );
     }
 
     #[test]
     fn two_mounts_do_not_share_a_place() {
-        let host = HostConfig { binds: Some(vec!["/a:/b".into(), "/c:/b/".into()]), ..HostConfig::default() };
+        let host = HostConfig {
+            binds: Some(vec!["/a:/b".into(), "/c:/b/".into()]),
+            ..HostConfig::default()
+        };
         let error = requested(&ContainerConfig::default(), &host).unwrap_err();
         assert_eq!(error.to_string(), "Duplicate mount point: /b/");
     }
 
     #[test]
     fn the_images_volumes_come_last_and_yield() {
-        let config = ContainerConfig { volumes: Some(vec!["/b".into(), "/c".into()]), ..ContainerConfig::default() };
-        let host = HostConfig { binds: Some(vec!["/a:/b".into()]), ..HostConfig::default() };
-        let targets: Vec<_> = requested(&config, &host).unwrap().into_iter().map(|mount| mount.target).collect();
+        let config = ContainerConfig {
+            volumes: Some(vec!["/b".into(), "/c".into()]),
+            ..ContainerConfig::default()
+        };
+        let host = HostConfig {
+            binds: Some(vec!["/a:/b".into()]),
+            ..HostConfig::default()
+        };
+        let targets: Vec<_> = requested(&config, &host)
+            .unwrap()
+            .into_iter()
+            .map(|mount| mount.target)
+            .collect();
         assert_eq!(targets, ["/b", "/c"]);
     }
 }

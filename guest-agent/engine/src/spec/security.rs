@@ -20,7 +20,13 @@ const MASKED: [&str; 11] = [
 ];
 
 /// Visible, not writable.
-const READONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+const READONLY: [&str; 5] = [
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
 
 /// The system call filter asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,7 +73,10 @@ impl SecurityOptions {
             self.no_new_privileges = true;
             return Ok(());
         }
-        let (name, value) = option.split_once('=').or_else(|| option.split_once(':')).ok_or_else(bad)?;
+        let (name, value) = option
+            .split_once('=')
+            .or_else(|| option.split_once(':'))
+            .ok_or_else(bad)?;
         match name {
             "no-new-privileges" => self.no_new_privileges = boolean(value).ok_or_else(bad)?,
             "seccomp" => {
@@ -88,7 +97,11 @@ impl SecurityOptions {
 
     /// The filter that applies: privileged containers have none.
     pub fn seccomp(&self, privileged: bool) -> Seccomp {
-        if privileged { Seccomp::Unconfined } else { self.seccomp.clone() }
+        if privileged {
+            Seccomp::Unconfined
+        } else {
+            self.seccomp.clone()
+        }
     }
 
     /// The label of the process, where labels were given whole (`label=user:…` and so on).
@@ -106,13 +119,24 @@ impl SecurityOptions {
             return None;
         }
         let part = |name: &str| {
-            self.labels.iter().rev().find_map(|label| label.strip_prefix(name)?.strip_prefix(':'))
+            self.labels
+                .iter()
+                .rev()
+                .find_map(|label| label.strip_prefix(name)?.strip_prefix(':'))
         };
-        let typ = if process { part("type") } else { part("filetype") };
+        let typ = if process {
+            part("type")
+        } else {
+            part("filetype")
+        };
         Some(format!(
             "{}:{}:{}:{}",
             part("user").unwrap_or("system_u"),
-            if process { part("role").unwrap_or("system_r") } else { "object_r" },
+            if process {
+                part("role").unwrap_or("system_r")
+            } else {
+                "object_r"
+            },
             typ.unwrap_or(default_type),
             part("level").unwrap_or("s0"),
         ))
@@ -146,7 +170,10 @@ fn paths(
     if host.privileged == Some(true) || security.paths_unconfined {
         return Vec::new();
     }
-    sent.map_or_else(|| default.iter().map(|path| (*path).to_owned()).collect(), <[String]>::to_vec)
+    sent.map_or_else(
+        || default.iter().map(|path| (*path).to_owned()).collect(),
+        <[String]>::to_vec,
+    )
 }
 
 /// The lists as `inspect` shows them for a container that did not choose its own.

@@ -12,14 +12,26 @@ struct Case {
 
 impl Default for Case {
     fn default() -> Self {
-        let config = ContainerConfig { hostname: Some("abc".into()), ..ContainerConfig::default() };
-        Self { config, host: HostConfig::default(), mounts: Vec::new(), joined: Joined::default() }
+        let config = ContainerConfig {
+            hostname: Some("abc".into()),
+            ..ContainerConfig::default()
+        };
+        Self {
+            config,
+            host: HostConfig::default(),
+            mounts: Vec::new(),
+            joined: Joined::default(),
+        }
     }
 }
 
 impl Case {
     fn spec(&self) -> Result<Spec, SpecError> {
-        let files = Files { resolv_conf: "/f/r".into(), hostname: "/f/n".into(), hosts: "/f/h".into() };
+        let files = Files {
+            resolv_conf: "/f/r".into(),
+            hostname: "/f/n".into(),
+            hosts: "/f/h".into(),
+        };
         build(&Input {
             id: "abcdef",
             config: &self.config,
@@ -47,7 +59,13 @@ fn a_default_container_has_dockers_mounts() {
         .as_ref()
         .unwrap()
         .iter()
-        .map(|mount| format!("{} {}", mount.destination().display(), mount.options().as_ref().unwrap().join(",")))
+        .map(|mount| {
+            format!(
+                "{} {}",
+                mount.destination().display(),
+                mount.options().as_ref().unwrap().join(",")
+            )
+        })
         .collect();
     mounts.sort();
     assert_eq!(
@@ -74,27 +92,47 @@ fn a_privileged_container_sees_and_writes_everything() {
     let spec = case.spec().unwrap();
     let linux = spec.linux().as_ref().unwrap();
     assert!(linux.masked_paths().as_ref().unwrap().is_empty());
-    let sys = spec.mounts().as_ref().unwrap().iter().find(|m| m.destination() == Path::new("/sys")).unwrap();
+    let sys = spec
+        .mounts()
+        .as_ref()
+        .unwrap()
+        .iter()
+        .find(|m| m.destination() == Path::new("/sys"))
+        .unwrap();
     assert!(!sys.options().as_ref().unwrap().contains(&"ro".to_owned()));
 }
 
 #[test]
 fn the_environment_starts_with_path_and_a_later_value_replaces() {
-    let env = environment("h", true, &["A=1".into(), "PATH=/x".into(), "A=2".into(), "TERM".into()]);
+    let env = environment(
+        "h",
+        true,
+        &["A=1".into(), "PATH=/x".into(), "A=2".into(), "TERM".into()],
+    );
     assert_eq!(env, ["PATH=/x", "HOSTNAME=h", "A=2"]);
-    assert_eq!(with_home(env, Some("/home/x")).last().unwrap(), "HOME=/home/x");
+    assert_eq!(
+        with_home(env, Some("/home/x")).last().unwrap(),
+        "HOME=/home/x"
+    );
 }
 
 #[test]
 fn a_soft_limit_stays_below_the_hard_one() {
     let limit = |soft, hard| {
-        rlimits(&[ResourcesUlimits { name: Some("nofile".into()), soft: Some(soft), hard: Some(hard) }])
-            .map(|list| (list[0].soft(), list[0].hard()))
-            .map_err(|error| error.to_string())
+        rlimits(&[ResourcesUlimits {
+            name: Some("nofile".into()),
+            soft: Some(soft),
+            hard: Some(hard),
+        }])
+        .map(|list| (list[0].soft(), list[0].hard()))
+        .map_err(|error| error.to_string())
     };
     assert_eq!(limit(5, 6), Ok((5, 6)));
     assert_eq!(limit(-1, -1), Ok((u64::MAX, u64::MAX)));
-    assert_eq!(limit(7, 6).unwrap_err(), "ulimit soft limit must be less than or equal to hard limit: nofile=7:6");
+    assert_eq!(
+        limit(7, 6).unwrap_err(),
+        "ulimit soft limit must be less than or equal to hard limit: nofile=7:6"
+    );
 }
 
 #[test]
@@ -103,12 +141,19 @@ fn a_sysctl_of_a_shared_namespace_is_refused() {
     case.host.sysctls = Some([("net.ipv4.ip_forward".to_owned(), "1".to_owned())].into());
     assert!(case.spec().is_ok());
     case.joined.network = Shared::Host;
-    assert_eq!(case.spec().unwrap_err().to_string(), "sysctl 'net.ipv4.ip_forward' not allowed in host network namespace");
+    assert_eq!(
+        case.spec().unwrap_err().to_string(),
+        "sysctl 'net.ipv4.ip_forward' not allowed in host network namespace"
+    );
 }
 
 #[test]
 fn half_a_processor_is_half_a_period() {
-    let host = HostConfig { nano_cpus: Some(500_000_000), memory: Some(1 << 28), ..HostConfig::default() };
+    let host = HostConfig {
+        nano_cpus: Some(500_000_000),
+        memory: Some(1 << 28),
+        ..HostConfig::default()
+    };
     let resources = resources(&host).unwrap();
     let cpu = resources.cpu().as_ref().unwrap();
     assert_eq!((cpu.quota(), cpu.period()), (Some(50_000), Some(100_000)));
@@ -130,8 +175,17 @@ fn deeper_mounts_come_later_and_a_users_mount_replaces_a_default() {
     };
     case.mounts = vec![path("/data/cache"), path("/data"), path("/etc/hosts")];
     let spec = case.spec().unwrap();
-    let places: Vec<_> = spec.mounts().as_ref().unwrap().iter().map(|m| m.destination().display().to_string()).collect();
-    assert_eq!(places.iter().filter(|place| *place == "/etc/hosts").count(), 1);
+    let places: Vec<_> = spec
+        .mounts()
+        .as_ref()
+        .unwrap()
+        .iter()
+        .map(|m| m.destination().display().to_string())
+        .collect();
+    assert_eq!(
+        places.iter().filter(|place| *place == "/etc/hosts").count(),
+        1
+    );
     let place = |name: &str| places.iter().position(|place| place == name).unwrap();
     assert!(place("/data") < place("/data/cache"));
 }
@@ -141,6 +195,12 @@ fn security_options_have_two_spellings() {
     let parse = |text: &str| SecurityOptions::parse(&[text.to_owned()]);
     assert!(parse("no-new-privileges").unwrap().no_new_privileges);
     assert!(parse("no-new-privileges:true").unwrap().no_new_privileges);
-    assert_eq!(parse("seccomp:unconfined").unwrap().seccomp, Seccomp::Unconfined);
-    assert_eq!(parse("colour=red").unwrap_err().to_string(), "invalid --security-opt: \"colour=red\"");
+    assert_eq!(
+        parse("seccomp:unconfined").unwrap().seccomp,
+        Seccomp::Unconfined
+    );
+    assert_eq!(
+        parse("colour=red").unwrap_err().to_string(),
+        "invalid --security-opt: \"colour=red\""
+    );
 }
