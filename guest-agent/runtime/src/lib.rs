@@ -1,10 +1,12 @@
 //! An OCI runtime spec and a root become a process.
 
 pub mod client;
+pub mod init;
 pub mod keeper;
 pub mod launch;
 pub mod log;
 pub mod monitor;
+pub mod plan;
 mod start_error;
 
-pub use start_error::StartError;
+pub use start_error::{StartError, Step};
