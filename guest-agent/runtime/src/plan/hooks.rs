@@ -55,7 +55,6 @@ impl Hooks {
         let Some(hooks) = hooks else {
             return Self::default();
         };
-        #[expect(deprecated, reason = "older specs still have prestart hooks")]
         let mut create_runtime = Hook::list(hooks.prestart().as_ref());
         create_runtime.extend(Hook::list(hooks.create_runtime().as_ref()));
         Self {
