@@ -74,7 +74,7 @@ pub struct CpuStats {
     pub system_cpu_usage: u64,
     #[serde(skip_serializing_if = "omit::zero")]
     pub online_cpus: u32,
-    pub throttling_data: ThrottlingData,
+    pub throttling_data: Throttling,
 }
 
 /// Processor time in nanoseconds.
@@ -91,7 +91,7 @@ pub struct CpuUsage {
 /// How often the quota held the container back.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct ThrottlingData {
+pub struct Throttling {
     pub periods: u64,
     pub throttled_periods: u64,
     pub throttled_time: u64,
