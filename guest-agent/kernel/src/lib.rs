@@ -8,6 +8,7 @@
 #![expect(unsafe_code, reason = "this crate is where system calls are made safe")]
 
 pub mod capability;
+pub mod cgroup;
 pub mod filter;
 pub mod keyring;
 pub mod loopback;
