@@ -49,5 +49,5 @@ need_tests() {
 
 # The guest of scripts/vm.sh.
 need_vm() {
-    apt_install qemu-system-x86 e2fsprogs cpio
+    apt_install qemu-system-x86 e2fsprogs cpio kmod busybox-static
 }
