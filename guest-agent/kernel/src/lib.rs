@@ -10,6 +10,7 @@
 pub mod capability;
 pub mod cgroup;
 pub mod filter;
+pub mod inherit;
 pub mod keyring;
 pub mod loopback;
 pub mod memfd;

@@ -6,53 +6,62 @@
 //!           ▼ role() == Some(Role::Keeper)        ▼ role() == Some(Role::Serve)
 //!        keeper::run()                          Inherited::take(): listeners and the Keeper client
 //! ```
-//! The binary's `main` asks [`role`] before anything else.
+//! The binary's `main` asks [`role`] before anything else, and returns what [`run`] returns: the same process may
+//! come out of it as a monitor that has done its work.
+//!
+//! What is handed from one program to the next is told in one environment variable: the role, then descriptor
+//! numbers.
 
-use std::convert::Infallible;
-use std::ffi::OsString;
+mod inherit;
+pub(crate) mod message;
+mod serve;
+mod watch;
+
+pub use inherit::{Inherited, Role, enter, role};
+
 use std::io;
 use std::os::fd::OwnedFd;
 
-use crate::client;
+use crate::monitor;
+use message::Use;
 
-/// What this process is, by what the keeper put into its environment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// The keeper, after it re-executed itself: call [`run`].
-    Keeper,
-    /// The API server: call [`Inherited::take`], then parse the command line as it was given to the keeper.
-    Serve,
-}
-
-/// What this process is; `None`: started by a user.
-pub fn role() -> Option<Role> {
-    None
-}
-
-/// Becomes the keeper: makes a sealed copy of the running program, executes it, hands the listeners on. `arguments` are
-/// those of `serve` (without the program's name), given to it each time it is started.
-pub fn enter(listeners: Vec<OwnedFd>, arguments: &[OsString]) -> io::Result<Infallible> {
-    let _ = (listeners, arguments);
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// The keeper's life. Returns the exit code after an orderly stop.
-pub fn run() -> u8 {
-    1
-}
-
-/// What `serve` inherits.
+/// What a monitor is born with.
 #[derive(Debug)]
-pub struct Inherited {
-    /// The listeners, in the order they were given to [`enter`]. Close-on-exec is set again.
-    pub listeners: Vec<OwnedFd>,
-    /// The keeper.
-    pub keeper: client::Keeper,
+pub(crate) struct Seed {
+    /// Memfd with the encoded `Launch`.
+    pub(crate) launch: OwnedFd,
+    /// Its first connection.
+    pub(crate) connection: OwnedFd,
+    /// Descriptors and what they are for.
+    pub(crate) others: Vec<(Use, OwnedFd)>,
 }
 
-impl Inherited {
-    /// Takes over what the keeper handed down. To be called once, at the start of `main`, in the role [`Role::Serve`].
-    pub fn take() -> io::Result<Inherited> {
-        Err(io::ErrorKind::Unsupported.into())
+/// How the keeper's loop ends.
+pub(crate) enum Outcome {
+    /// Asked to stop, or `serve` cannot run: the exit code.
+    Stopped(u8),
+    /// This process is a new child of the keeper, to live as a monitor. It owns nothing of the keeper's any more.
+    Monitor(Seed),
+}
+
+/// The keeper's life, in the role [`Role::Keeper`]. Returns this process's exit code.
+pub fn run() -> u8 {
+    finish(inherit::keeper().and_then(watch::Keeper::live))
+}
+
+/// A keeper without a `serve` of its own, for a program that is the client itself: `control` is the keeper's
+/// end of the pair whose other end makes a [`crate::client::Keeper`]. Ends when that one is closed.
+pub fn run_for(control: OwnedFd) -> u8 {
+    finish(watch::Keeper::attached(control).and_then(watch::Keeper::live))
+}
+
+fn finish(outcome: io::Result<Outcome>) -> u8 {
+    match outcome {
+        Ok(Outcome::Stopped(code)) => code,
+        Ok(Outcome::Monitor(seed)) => monitor::run(seed),
+        Err(error) => {
+            eprintln!("proa: keeper: {error}");
+            1
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! What `serve` hands over to have a container's first process started: a plain value, sent in a memfd.
 
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::log::LogSink;
+use crate::plan::Plan;
 
 /// Everything a monitor needs to know of its container, besides descriptors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,18 +15,27 @@ pub struct Launch {
     pub id: String,
     /// The container's folder of running state (`/run/proa/containers/<id>`); the monitor makes it if missing.
     pub run_dir: PathBuf,
-    /// What the first process does before `execve`: an encoded plan.
-    pub plan: Vec<u8>,
-    /// A terminal instead of pipes.
-    pub tty: bool,
-    /// The terminal's size at the start, where known.
-    pub size: Option<Size>,
+    /// What the first process does before `execve`.
+    pub plan: Plan,
     /// Where the first process reads from.
     pub stdin: Stdin,
     /// Where its output is recorded.
     pub log: LogSink,
-    /// Path of the container's cgroup below the engine's base, which the keeper kills if the monitor dies.
+    /// Path of the container's cgroup, which the keeper kills if the monitor dies.
     pub cgroup: Option<String>,
+}
+
+/// Descriptors that go with a [`Launch`]. All are borrowed: the caller closes its own.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LaunchFds<'a> {
+    /// Stream sockets that get output from the first byte on.
+    pub attaches: &'a [(Streams, BorrowedFd<'a>)],
+    /// The version 2 cgroup's directory, for the first process and every exec to be born in.
+    pub cgroup: Option<BorrowedFd<'a>>,
+    /// The `tasks` files (opened for writing) of the version 1 cgroups.
+    pub cgroup1_tasks: &'a [BorrowedFd<'a>],
+    /// Namespaces to join beside those the plan names by path, as `CLONE_NEW*` bit and descriptor.
+    pub namespaces: &'a [(u32, BorrowedFd<'a>)],
 }
 
 /// Where a process reads its standard input from.

@@ -8,5 +8,6 @@ pub mod log;
 pub mod monitor;
 pub mod plan;
 mod start_error;
+mod wire;
 
 pub use start_error::{StartError, Step};

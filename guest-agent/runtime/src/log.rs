@@ -3,7 +3,33 @@
 //! A [`LogSink`] is a plain value that travels with the launch; the monitor opens it and writes to it.
 //! Reading back needs no monitor: see [`read`].
 
+pub(crate) mod clock;
+pub(crate) mod files;
+pub(crate) mod json;
+pub(crate) mod lines;
 pub mod read;
+pub(crate) mod record;
 pub mod sink;
 
 pub use sink::{Driver, FileLog, LogSink, Mode};
+
+use serde::{Deserialize, Serialize};
+
+/// An output stream. A terminal's output counts as standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Stream {
+    /// Standard output.
+    Stdout = 0,
+    /// Standard error.
+    Stderr = 1,
+}
+
+impl Stream {
+    /// As log files name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stream::Stdout => "stdout",
+            Stream::Stderr => "stderr",
+        }
+    }
+}

@@ -7,13 +7,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::launch::{Exit, Size, Streams};
+use crate::plan::ExecPlan;
 use crate::start_error::StartError;
 
 /// Version of this dialogue.
 pub const VERSION: u32 = 1;
-
-/// The largest packet either side sends.
-pub const MAX_PACKET: usize = 64 * 1024;
 
 /// What a client asks; each is answered with one [`Reply`] that carries the same sequence number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,16 +61,12 @@ pub enum Target {
 }
 
 /// A process to be started beside the first one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExecLaunch {
     /// The exec's id; at most one of that name runs at a time.
     pub id: String,
-    /// An encoded exec plan.
-    pub plan: Vec<u8>,
-    /// A terminal instead of pipes.
-    pub tty: bool,
-    /// The terminal's size at the start.
-    pub size: Option<Size>,
+    /// What it does before `execve`.
+    pub plan: ExecPlan,
     /// Whether a descriptor for standard input is wanted; `/dev/null` otherwise.
     pub stdin: bool,
     /// The wanted output; what is not wanted is read and dropped.
@@ -97,6 +91,8 @@ pub struct Started {
     pub pid: u32,
     /// When it started, in nanoseconds since 1970.
     pub time: i64,
+    /// Process id of the monitor.
+    pub monitor: u32,
 }
 
 /// Answers to requests.

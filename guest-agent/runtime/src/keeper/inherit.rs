@@ -1,0 +1,150 @@
+//! Becoming the keeper, and what it and `serve` are born with.
+
+use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+
+use proa_kernel::process::{Strings, execve_fd};
+use proa_kernel::{inherit, memfd};
+
+use super::serve::Serve;
+use super::watch::Keeper;
+use crate::client;
+
+/// Tells the next program what it is: `keeper` or `serve`, then numbers of open descriptors.
+const VARIABLE: &str = "PROA_ROLE";
+
+/// What this process is, by what the keeper put into its environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The keeper, after it re-executed itself: call [`super::run`].
+    Keeper,
+    /// The API server: call [`Inherited::take`], then parse the command line as it was given to the keeper.
+    Serve,
+}
+
+/// What this process is; `None`: started by a user.
+pub fn role() -> Option<Role> {
+    let value = std::env::var(VARIABLE).ok()?;
+    match value.split(' ').next() {
+        Some("keeper") => Some(Role::Keeper),
+        Some("serve") => Some(Role::Serve),
+        _ => None,
+    }
+}
+
+/// Becomes the keeper: makes a sealed copy of the running program, executes it, hands the listeners on. `arguments` are
+/// those of `serve` (without the program's name), given to it each time it is started.
+pub fn enter(listeners: Vec<OwnedFd>, arguments: &[OsString]) -> io::Result<Infallible> {
+    Err(execute("keeper", listeners.iter(), arguments))
+}
+
+/// What `serve` inherits.
+#[derive(Debug)]
+pub struct Inherited {
+    /// The listeners, in the order they were given to [`enter`]. Close-on-exec is set again.
+    pub listeners: Vec<OwnedFd>,
+    /// The keeper.
+    pub keeper: client::Keeper,
+}
+
+impl Inherited {
+    /// Takes over what the keeper handed down. To be called once, at the start of `main`, in the role [`Role::Serve`].
+    pub fn take() -> io::Result<Inherited> {
+        let mut fds = descriptors()?;
+        if fds.is_empty() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let keeper = client::Keeper::new(fds.remove(0))?;
+        Ok(Inherited {
+            listeners: fds,
+            keeper,
+        })
+    }
+}
+
+/// The keeper, from what [`enter`] handed on.
+pub(super) fn keeper() -> io::Result<Keeper> {
+    let arguments = std::env::args_os().skip(1).collect();
+    Keeper::new(descriptors()?, Serve::new(arguments))
+}
+
+/// Replaces the program by a sealed copy of itself in another role.
+pub(super) fn execute<'a>(
+    role: &str,
+    fds: impl Iterator<Item = &'a OwnedFd>,
+    arguments: &[OsString],
+) -> io::Error {
+    match prepare(role, fds, arguments) {
+        Ok((program, arguments, environment)) => {
+            execve_fd(program.as_fd(), &arguments, &environment)
+        }
+        Err(error) => error,
+    }
+}
+
+fn prepare<'a>(
+    role: &str,
+    fds: impl Iterator<Item = &'a OwnedFd>,
+    arguments: &[OsString],
+) -> io::Result<(OwnedFd, Strings, Strings)> {
+    let program = own_program()?;
+    let mut value = format!("{VARIABLE}={role}");
+    for fd in fds {
+        value.push(' ');
+        value.push_str(&inherit::leave_open(fd)?.to_string());
+    }
+    let name = std::env::args_os()
+        .next()
+        .unwrap_or_else(|| "proa-agent".into());
+    let arguments = std::iter::once(&name)
+        .chain(arguments)
+        .map(|argument| argument.as_bytes());
+    let arguments = Strings::new(arguments)?;
+    let others = std::env::vars_os()
+        .filter(|(name, _)| name != VARIABLE)
+        .map(|(name, value)| {
+            let mut variable = name;
+            variable.push("=");
+            variable.push(value);
+            variable
+        });
+    let environment: Vec<OsString> = others.chain([OsString::from(value)]).collect();
+    let environment = Strings::new(environment.iter().map(|variable| variable.as_bytes()))?;
+    Ok((program, arguments, environment))
+}
+
+/// A sealed copy of the running program, or the running program if it is one already.
+fn own_program() -> io::Result<OwnedFd> {
+    let path = std::fs::read_link("/proc/self/exe")?;
+    if path.as_os_str().as_bytes().starts_with(b"/memfd:") {
+        return Ok(std::fs::File::open("/proc/self/exe")?.into());
+    }
+    match memfd::own_program("proa-agent") {
+        Ok(copy) => Ok(copy),
+        // `vm.memfd_noexec=2` forbids executable ones.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            eprintln!(
+                "proa: the kernel forbids a sealed copy of the program (vm.memfd_noexec): {error}"
+            );
+            Ok(std::fs::File::open("/proc/self/exe")?.into())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The descriptors this program was started with, in order.
+fn descriptors() -> io::Result<Vec<OwnedFd>> {
+    let value = std::env::var_os(VARIABLE).unwrap_or_default();
+    numbers(&value).into_iter().map(inherit::take).collect()
+}
+
+fn numbers(value: &OsStr) -> Vec<i32> {
+    let text = value.to_str().unwrap_or_default();
+    text.split(' ')
+        .skip(1)
+        .filter_map(|number| number.parse().ok())
+        .collect()
+}

@@ -1,0 +1,106 @@
+//! The monitor's side of a log: takes what was read and hands entries to the driver.
+
+use std::io;
+
+use super::Stream;
+use super::clock;
+use super::files::Files;
+use super::json;
+use super::lines::{Entry, Lines};
+use super::sink::{Driver, LogSink};
+
+/// Records one process's output.
+pub(crate) struct Recorder {
+    lines: [Lines; 2],
+    writer: Writer,
+    /// Whether the last attempt to write failed, so that a full disk is told once and not for every line.
+    failing: bool,
+}
+
+/// An open driver.
+enum Writer {
+    None,
+    JsonFile { files: Files, attributes: Box<[u8]> },
+}
+
+impl Recorder {
+    /// Opens the driver.
+    pub(crate) fn open(sink: LogSink) -> io::Result<Recorder> {
+        let writer = match sink.driver {
+            Driver::JsonFile(file) => {
+                let attributes = json::attributes(&file.attributes).into();
+                Writer::JsonFile {
+                    files: Files::open(file)?,
+                    attributes,
+                }
+            }
+            _ => Writer::None,
+        };
+        Ok(Recorder::with(writer))
+    }
+
+    /// Records nothing.
+    pub(crate) fn none() -> Recorder {
+        Recorder::with(Writer::None)
+    }
+
+    fn with(writer: Writer) -> Recorder {
+        let lines = [Lines::new(Stream::Stdout), Lines::new(Stream::Stderr)];
+        Recorder {
+            lines,
+            writer,
+            failing: false,
+        }
+    }
+
+    /// Takes what was just read.
+    pub(crate) fn record(&mut self, stream: Stream, chunk: &[u8]) {
+        let writer = &mut self.writer;
+        if matches!(writer, Writer::None) {
+            return;
+        }
+        self.lines[stream as usize].feed(clock::now(), chunk, |entry| writer.write(entry));
+        self.flush();
+    }
+
+    /// Takes what is left: the process has ended.
+    pub(crate) fn finish(&mut self) {
+        let writer = &mut self.writer;
+        for lines in &mut self.lines {
+            lines.finish(clock::now(), |entry| writer.write(entry));
+        }
+        self.flush();
+    }
+
+    /// Whether no more can be taken for now.
+    pub(crate) fn is_full(&self) -> bool {
+        false
+    }
+
+    /// Hands on what was collected.
+    pub(crate) fn flush(&mut self) {
+        let result = match &mut self.writer {
+            Writer::None => return,
+            Writer::JsonFile { files, .. } => files.flush(),
+        };
+        match result {
+            Ok(()) => self.failing = false,
+            Err(error) if !self.failing => {
+                self.failing = true;
+                eprintln!("proa: monitor: write the container's log: {error}");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+impl Writer {
+    fn write(&mut self, entry: &Entry<'_>) {
+        match self {
+            Writer::None => {}
+            Writer::JsonFile { files, attributes } => {
+                files.push(|out| json::push(out, entry, attributes));
+            }
+        }
+    }
+}

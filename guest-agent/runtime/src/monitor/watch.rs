@@ -1,0 +1,331 @@
+//! The monitor's loop.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+use proa_kernel::process::{self, Ended};
+use proa_kernel::signal::{self, Signals};
+use rustix::event::{PollFd, PollFlags};
+
+use super::connection::Connection;
+use super::message::{Event, Message, Started};
+use super::output::{Output, Part};
+use super::record;
+use super::start::{self, Child, Surroundings};
+use crate::keeper::message::Use;
+use crate::launch::{Exit, Launch, monitor_socket};
+use crate::log::clock;
+use crate::log::record::Recorder;
+
+/// Everything a monitor holds.
+pub(super) struct Monitor {
+    run_dir: PathBuf,
+    signals: OwnedFd,
+    listener: Option<OwnedFd>,
+    connections: Vec<Connection>,
+    recorder: Recorder,
+    pub(super) surroundings: Surroundings,
+    pub(super) started: Started,
+    pub(super) init: Process,
+    pub(super) exit: Option<Exit>,
+    pub(super) execs: Vec<Exec>,
+    /// Output of execs that ended, until their clients have it.
+    lingering: Vec<Output>,
+}
+
+/// A process that the monitor reaps.
+pub(super) struct Process {
+    pub(super) pid: i32,
+    pub(super) pidfd: OwnedFd,
+    pub(super) stdin: Option<OwnedFd>,
+    pub(super) terminal: Option<OwnedFd>,
+    root_mount: Option<OwnedFd>,
+    pub(super) output: Output,
+}
+
+/// A process beside the first one.
+pub(super) struct Exec {
+    pub(super) id: Box<str>,
+    pub(super) process: Process,
+}
+
+/// What a polled descriptor stands for.
+#[derive(Clone, Copy)]
+enum Token {
+    Signals,
+    Listener,
+    Connection(usize),
+    Init(Part),
+    Exec(usize, Part),
+    Lingering(usize, Part),
+}
+
+impl Process {
+    /// Takes over a child's stdio; its standard input is returned separately, for a client to have.
+    pub(super) fn new(child: Child) -> (Process, Option<OwnedFd>) {
+        let output = Output::new(child.stdout, child.stderr, child.terminal.is_some());
+        let process = Process {
+            pid: child.pid,
+            pidfd: child.pidfd,
+            stdin: None,
+            terminal: child.terminal,
+            root_mount: child.root_mount,
+            output,
+        };
+        (process, child.stdin)
+    }
+}
+
+impl Monitor {
+    /// Starts the first process and tells the first connection; `None` when it did not start, which was told too.
+    pub(super) fn launch(
+        launch: Launch,
+        connection: OwnedFd,
+        others: Vec<(Use, OwnedFd)>,
+    ) -> io::Result<Option<Monitor>> {
+        let watched = Signals::of(&[libc::SIGCHLD]);
+        let signals = watched.descriptor()?;
+        let mut connection = Connection::new(connection);
+        let mut surroundings = Surroundings::default();
+        let attaches: Vec<_> = others
+            .into_iter()
+            .filter_map(|(purpose, fd)| surroundings.take(purpose, fd))
+            .collect();
+        let listener = listen(&launch)?;
+        let recorder = Recorder::open(launch.log)?;
+        let child = match start::first(&launch.plan, launch.stdin.is_open(), &surroundings) {
+            Ok(child) => child,
+            Err(error) => {
+                let _ = fs::remove_file(monitor_socket(&launch.run_dir));
+                connection.send(0, &Message::Launched(Err(error)), None);
+                return Ok(None);
+            }
+        };
+        surroundings.settle();
+        let (mut init, stdin) = Process::new(child);
+        for (purpose, socket) in attaches {
+            if let Use::Attach(streams) = purpose {
+                init.output.attach(socket, streams);
+            }
+        }
+        let own = rustix::process::getpid().as_raw_nonzero().get() as u32;
+        let started = Started {
+            pid: init.pid as u32,
+            time: clock::now(),
+            monitor: own,
+        };
+        let shared = stdin.as_ref().map(start::duplicate).transpose()?;
+        init.stdin = stdin;
+        connection.send(0, &Message::Launched(Ok(started)), shared);
+        Ok(Some(Monitor {
+            run_dir: launch.run_dir,
+            signals,
+            listener: Some(listener),
+            connections: vec![connection],
+            recorder,
+            surroundings,
+            started,
+            init,
+            exit: None,
+            execs: Vec::new(),
+            lingering: Vec::new(),
+        }))
+    }
+
+    pub(super) fn live(mut self) -> io::Result<()> {
+        while !self.is_done() {
+            for (token, flags) in self.wait()? {
+                self.ready(token, flags)?;
+            }
+            self.tidy();
+        }
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        self.exit.is_some()
+            && self.execs.is_empty()
+            && self.lingering.is_empty()
+            && self.init.output.is_done()
+            && self.connections.iter().all(Connection::is_idle)
+    }
+
+    /// Waits, and says what is ready.
+    fn wait(&self) -> io::Result<Vec<(Token, PollFlags)>> {
+        let mut tokens = Vec::with_capacity(8);
+        let mut polled = Vec::with_capacity(8);
+        let mut watch = |token, fd, flags| {
+            tokens.push(token);
+            polled.push(PollFd::from_borrowed_fd(fd, flags));
+        };
+        watch(Token::Signals, self.signals.as_fd(), PollFlags::IN);
+        if let Some(listener) = &self.listener {
+            watch(Token::Listener, listener.as_fd(), PollFlags::IN);
+        }
+        for (index, connection) in self.connections.iter().enumerate() {
+            watch(
+                Token::Connection(index),
+                connection.socket(),
+                connection.interest(),
+            );
+        }
+        let full = self.recorder.is_full();
+        for (part, fd, flags) in self.init.output.interests(full) {
+            watch(Token::Init(part), fd, flags);
+        }
+        for (index, exec) in self.execs.iter().enumerate() {
+            for (part, fd, flags) in exec.process.output.interests(false) {
+                watch(Token::Exec(index, part), fd, flags);
+            }
+        }
+        for (index, output) in self.lingering.iter().enumerate() {
+            for (part, fd, flags) in output.interests(false) {
+                watch(Token::Lingering(index, part), fd, flags);
+            }
+        }
+        match rustix::event::poll(&mut polled, None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let ready = tokens.into_iter().zip(polled.iter().map(PollFd::revents));
+        Ok(ready.filter(|(_, flags)| !flags.is_empty()).collect())
+    }
+
+    fn ready(&mut self, token: Token, flags: PollFlags) -> io::Result<()> {
+        match token {
+            Token::Signals => {
+                while signal::take(&self.signals)?.is_some() {}
+                self.reap()
+            }
+            Token::Listener => {
+                self.accept();
+                Ok(())
+            }
+            Token::Connection(index) => {
+                self.serve(index, flags);
+                Ok(())
+            }
+            Token::Init(part) => {
+                self.init.output.ready(part, flags, &mut self.recorder);
+                Ok(())
+            }
+            Token::Exec(index, part) => {
+                if let Some(exec) = self.execs.get_mut(index) {
+                    exec.process
+                        .output
+                        .ready(part, flags, &mut Recorder::none());
+                }
+                Ok(())
+            }
+            Token::Lingering(index, part) => {
+                self.lingering[index].ready(part, flags, &mut Recorder::none());
+                Ok(())
+            }
+        }
+    }
+
+    /// Forgets what is gone, now that no index is in use.
+    fn tidy(&mut self) {
+        self.connections
+            .retain(|connection| !connection.is_closed());
+        self.init.output.tidy();
+        for exec in &mut self.execs {
+            exec.process.output.tidy();
+        }
+        self.lingering.iter_mut().for_each(Output::tidy);
+        self.lingering.retain(|output| !output.is_done());
+        self.recorder.flush();
+    }
+
+    fn accept(&mut self) {
+        let Some(listener) = &self.listener else {
+            return;
+        };
+        // A client that gave up, or too many descriptors: the next one may fare better.
+        if let Ok(socket) = proa_kernel::message::accept(listener) {
+            self.connections.push(Connection::new(socket));
+        }
+    }
+
+    fn serve(&mut self, index: usize, flags: PollFlags) {
+        if flags.contains(PollFlags::OUT) {
+            self.connections[index].flush();
+        }
+        while let Some(packet) = self.connections[index].receive() {
+            let sequence = packet.sequence;
+            let (message, fd) = self.answer(packet);
+            self.connections[index].send(sequence, &message, fd);
+        }
+    }
+
+    fn reap(&mut self) -> io::Result<()> {
+        loop {
+            match process::reap_any() {
+                Ok(Some((pid, how))) if pid == self.init.pid => self.init_ended(how)?,
+                Ok(Some((pid, how))) => self.exec_ended(pid, how)?,
+                Ok(None) => return Ok(()),
+                Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn init_ended(&mut self, how: Ended) -> io::Result<()> {
+        self.init.stdin = None;
+        self.init.output.drain(&mut self.recorder);
+        let exit = record::exit(how, clock::now(), false);
+        record::write_exit(&self.run_dir, &exit)?;
+        self.exit = Some(exit);
+        // A client that comes from now on finds the record.
+        self.listener = None;
+        let _ = fs::remove_file(monitor_socket(&self.run_dir));
+        self.tell(&Event::Exited(exit));
+        // From here on the unmount delays nobody.
+        self.init.root_mount = None;
+        self.init.output.close_served();
+        Ok(())
+    }
+
+    fn exec_ended(&mut self, pid: i32, how: Ended) -> io::Result<()> {
+        let Some(index) = self.execs.iter().position(|exec| exec.process.pid == pid) else {
+            return Ok(());
+        };
+        let mut exec = self.execs.remove(index);
+        exec.process.output.drain(&mut Recorder::none());
+        let exit = record::exit(how, clock::now(), false);
+        record::write_exec_exit(&self.run_dir, &exec.id, &exit)?;
+        self.tell(&Event::ExecExited {
+            id: exec.id.into(),
+            exit,
+        });
+        self.lingering.push(exec.process.output);
+        Ok(())
+    }
+
+    fn tell(&mut self, event: &Event) {
+        for connection in &mut self.connections {
+            connection.send(0, &Message::Event(event.clone()), None);
+        }
+    }
+}
+
+/// The control socket; one left by an earlier run is replaced.
+fn listen(launch: &Launch) -> io::Result<OwnedFd> {
+    let path = monitor_socket(&launch.run_dir);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = match proa_kernel::message::listen(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(&launch.run_dir)?;
+            proa_kernel::message::listen(&path)?
+        }
+        other => other?,
+    };
+    rustix::io::ioctl_fionbio(&listener, true)?;
+    let _ = fs::remove_file(crate::launch::exit_file(&launch.run_dir));
+    Ok(listener)
+}
