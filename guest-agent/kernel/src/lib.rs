@@ -19,6 +19,7 @@ pub mod mount;
 pub mod namespace;
 pub mod process;
 pub mod resolve;
+pub mod seccomp;
 pub mod signal;
 mod sys;
 pub mod terminal;
