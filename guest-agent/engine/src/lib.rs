@@ -27,6 +27,8 @@ pub mod id;
 mod names;
 #[allow(dead_code, reason = "the `top` verb is its caller")]
 mod ps;
+#[allow(dead_code, reason = "the `stats` verb is its caller")]
+mod stats;
 
 pub use container::Container;
 pub use engine::{Config, Engine};
