@@ -34,6 +34,7 @@
 )]
 
 mod agent;
+mod dockerd;
 mod http;
 mod image;
 mod leftovers;
@@ -41,6 +42,7 @@ mod programs;
 mod registry;
 
 pub use agent::{Agent, poll};
+pub use dockerd::{Dockerd, inside, inside_peers};
 pub use http::{Client, Response};
 pub use image::{Files, Image};
 pub use programs::{Ran, in_path, peer, program, run};
