@@ -7,6 +7,7 @@ pub mod launch;
 pub mod log;
 pub mod monitor;
 pub mod plan;
+pub mod resources;
 mod start_error;
 mod wire;
 
