@@ -34,10 +34,17 @@ pub(crate) struct Subject<'a> {
 }
 
 /// The document of a running container. Without an earlier sample `precpu_stats` is empty and `preread` never.
-pub(crate) fn document(subject: Subject<'_>, now: &Sample, before: Option<&Sample>) -> ContainerStats {
+pub(crate) fn document(
+    subject: Subject<'_>,
+    now: &Sample,
+    before: Option<&Sample>,
+) -> ContainerStats {
     ContainerStats {
         read: timestamp::document(now.at),
-        preread: before.map_or_else(|| timestamp::NEVER.to_owned(), |sample| timestamp::document(sample.at)),
+        preread: before.map_or_else(
+            || timestamp::NEVER.to_owned(),
+            |sample| timestamp::document(sample.at),
+        ),
         pids_stats: pids(&now.used.pids, subject.version),
         blkio_stats: block_io(&now.used.block_io, subject.version),
         cpu_stats: cpu(now),
@@ -87,9 +94,17 @@ fn memory(used: &cgroup::MemoryStats, subject: Subject<'_>) -> MemoryStats {
     MemoryStats {
         usage: used.usage,
         // Docker leaves it out on version 2, whose counter is younger than its document.
-        max_usage: if one(subject.version) { used.max_usage.unwrap_or(0) } else { 0 },
+        max_usage: if one(subject.version) {
+            used.max_usage.unwrap_or(0)
+        } else {
+            0
+        },
         stats: (!used.stat.is_empty()).then(|| used.stat.clone()),
-        failcnt: if one(subject.version) { used.fail_count } else { 0 },
+        failcnt: if one(subject.version) {
+            used.fail_count
+        } else {
+            0
+        },
         limit: used.limit.unwrap_or(subject.memory).min(subject.memory),
     }
 }
@@ -97,7 +112,10 @@ fn memory(used: &cgroup::MemoryStats, subject: Subject<'_>) -> MemoryStats {
 /// Version 2 says "no limit" as the largest number, version 1 as nothing.
 fn pids(used: &cgroup::PidsStats, version: Version) -> PidsStats {
     let unlimited = if one(version) { 0 } else { u64::MAX };
-    PidsStats { current: used.current, limit: used.limit.unwrap_or(unlimited) }
+    PidsStats {
+        current: used.current,
+        limit: used.limit.unwrap_or(unlimited),
+    }
 }
 
 fn block_io(used: &cgroup::BlockIoStats, version: Version) -> BlkioStats {
@@ -137,11 +155,23 @@ mod tests {
         let mut used = cgroup::Stats::default();
         used.cpu.total = total;
         used.memory.limit = Some(u64::MAX);
-        Sample { at: Timestamp::UNIX_EPOCH, used, machine: cgroup::HostCpu { total: 100, online: 2 } }
+        Sample {
+            at: Timestamp::UNIX_EPOCH,
+            used,
+            machine: cgroup::HostCpu {
+                total: 100,
+                online: 2,
+            },
+        }
     }
 
     fn subject(version: Version) -> Subject<'static> {
-        Subject { id: "abc", name: "/web", version, memory: 4096 }
+        Subject {
+            id: "abc",
+            name: "/web",
+            version,
+            memory: 4096,
+        }
     }
 
     #[test]
@@ -156,12 +186,21 @@ mod tests {
 
     #[test]
     fn no_limit_is_the_machines_memory() {
-        assert_eq!(document(subject(Version::V2), &sample(0), None).memory_stats.limit, 4096);
+        assert_eq!(
+            document(subject(Version::V2), &sample(0), None)
+                .memory_stats
+                .limit,
+            4096
+        );
     }
 
     #[test]
     fn empty_lists_are_lists_on_version_1_and_null_on_version_2() {
-        let bytes = |version| document(subject(version), &sample(0), None).blkio_stats.io_service_bytes_recursive;
+        let bytes = |version| {
+            document(subject(version), &sample(0), None)
+                .blkio_stats
+                .io_service_bytes_recursive
+        };
         assert_eq!(bytes(Version::V1), Some(Vec::new()));
         assert_eq!(bytes(Version::V2), None);
     }
@@ -169,6 +208,9 @@ mod tests {
     #[test]
     fn what_does_not_run_has_only_its_names() {
         let idle = stopped(subject(Version::V1));
-        assert_eq!((idle.name.as_str(), idle.read.as_str()), ("/web", timestamp::NEVER));
+        assert_eq!(
+            (idle.name.as_str(), idle.read.as_str()),
+            ("/web", timestamp::NEVER)
+        );
     }
 }

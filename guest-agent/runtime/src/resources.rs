@@ -3,9 +3,12 @@
 //! The only place where the specification's words meet the kernel crate's, for the engine and for `proa-agent oci`.
 
 use oci_spec::runtime::{
-    LinuxBlockIo, LinuxCpu, LinuxDeviceCgroup, LinuxDeviceType, LinuxMemory, LinuxResources, LinuxThrottleDevice,
+    LinuxBlockIo, LinuxCpu, LinuxDeviceCgroup, LinuxDeviceType, LinuxMemory, LinuxResources,
+    LinuxThrottleDevice,
 };
-use proa_kernel::cgroup::{Access, BlockIo, Cpu, DeviceAmount, DeviceKind, DeviceRule, Limits, Memory, default_rules};
+use proa_kernel::cgroup::{
+    Access, BlockIo, Cpu, DeviceAmount, DeviceKind, DeviceRule, Limits, Memory, default_rules,
+};
 
 /// A device rule the kernel has no form for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,11 +26,25 @@ pub fn limits(resources: &LinuxResources) -> Result<Limits, BadDeviceRule> {
     Ok(Limits {
         memory: resources.memory().as_ref().map(memory).unwrap_or_default(),
         cpu: resources.cpu().as_ref().map(cpu).unwrap_or_default(),
-        pids: resources.pids().as_ref().map(oci_spec::runtime::LinuxPids::limit),
-        block_io: resources.block_io().as_ref().map(block_io).unwrap_or_default(),
-        huge_pages: pages.map(|page| (page.page_size().clone(), page.limit().max(0) as u64)).collect(),
+        pids: resources
+            .pids()
+            .as_ref()
+            .map(oci_spec::runtime::LinuxPids::limit),
+        block_io: resources
+            .block_io()
+            .as_ref()
+            .map(block_io)
+            .unwrap_or_default(),
+        huge_pages: pages
+            .map(|page| (page.page_size().clone(), page.limit().max(0) as u64))
+            .collect(),
         devices: devices(resources.devices().as_deref().unwrap_or_default())?,
-        unified: resources.unified().iter().flatten().map(|(file, value)| (file.clone(), value.clone())).collect(),
+        unified: resources
+            .unified()
+            .iter()
+            .flatten()
+            .map(|(file, value)| (file.clone(), value.clone()))
+            .collect(),
     })
 }
 
@@ -61,7 +78,13 @@ fn block_io(block: &LinuxBlockIo) -> BlockIo {
     BlockIo {
         weight: block.weight(),
         device_weights: weights
-            .map(|device| amount(device.major(), device.minor(), u64::from(device.weight().unwrap_or(0))))
+            .map(|device| {
+                amount(
+                    device.major(),
+                    device.minor(),
+                    u64::from(device.weight().unwrap_or(0)),
+                )
+            })
             .collect(),
         read_bps: throttles(block.throttle_read_bps_device()),
         write_bps: throttles(block.throttle_write_bps_device()),
@@ -71,17 +94,27 @@ fn block_io(block: &LinuxBlockIo) -> BlockIo {
 }
 
 fn throttles(list: &Option<Vec<LinuxThrottleDevice>>) -> Vec<DeviceAmount> {
-    list.iter().flatten().map(|device| amount(device.major(), device.minor(), device.rate())).collect()
+    list.iter()
+        .flatten()
+        .map(|device| amount(device.major(), device.minor(), device.rate()))
+        .collect()
 }
 
 const fn amount(major: i64, minor: i64, amount: u64) -> DeviceAmount {
-    DeviceAmount { major: major as u32, minor: minor as u32, amount }
+    DeviceAmount {
+        major: major as u32,
+        minor: minor as u32,
+        amount,
+    }
 }
 
 fn devices(rules: &[LinuxDeviceCgroup]) -> Result<Vec<DeviceRule>, BadDeviceRule> {
     let mut list = rules.iter().map(device).collect::<Result<Vec<_>, _>>()?;
     // Everything is allowed already, or nothing was said: nothing to complete.
-    if list.last().is_none_or(|last| *last == DeviceRule::ALLOW_ALL) {
+    if list
+        .last()
+        .is_none_or(|last| *last == DeviceRule::ALLOW_ALL)
+    {
         return Ok(list);
     }
     for rule in default_rules().into_iter().filter(|rule| rule.allow) {
@@ -93,12 +126,21 @@ fn devices(rules: &[LinuxDeviceCgroup]) -> Result<Vec<DeviceRule>, BadDeviceRule
 }
 
 fn device(rule: &LinuxDeviceCgroup) -> Result<DeviceRule, BadDeviceRule> {
-    let bad = |reason| BadDeviceRule { rule: rule.to_string(), reason };
+    let bad = |reason| BadDeviceRule {
+        rule: rule.to_string(),
+        reason,
+    };
     let number = |number: Option<i64>| match number {
         None | Some(-1) => Ok(None),
-        Some(number) => u32::try_from(number).map(Some).map_err(|_| bad("a device number is out of range")),
+        Some(number) => u32::try_from(number)
+            .map(Some)
+            .map_err(|_| bad("a device number is out of range")),
     };
-    let access = rule.access().as_deref().filter(|letters| !letters.is_empty()).unwrap_or("rwm");
+    let access = rule
+        .access()
+        .as_deref()
+        .filter(|letters| !letters.is_empty())
+        .unwrap_or("rwm");
     Ok(DeviceRule {
         allow: rule.allow(),
         kind: match rule.typ().unwrap_or(LinuxDeviceType::A) {
@@ -129,25 +171,47 @@ mod tests {
                 "blockIO":{"throttleReadBpsDevice":[{"major":8,"minor":1,"rate":7}]},"unified":{"memory.high":"5"}}"#,
         )
         .unwrap();
-        assert_eq!((limits.memory.limit, limits.memory.swap), (Some(1024), Some(-1)));
-        assert_eq!((limits.cpu.quota, limits.cpu.shares, limits.pids), (Some(-1), Some(10), Some(5)));
-        assert_eq!(limits.block_io.read_bps, [DeviceAmount { major: 8, minor: 1, amount: 7 }]);
+        assert_eq!(
+            (limits.memory.limit, limits.memory.swap),
+            (Some(1024), Some(-1))
+        );
+        assert_eq!(
+            (limits.cpu.quota, limits.cpu.shares, limits.pids),
+            (Some(-1), Some(10), Some(5))
+        );
+        assert_eq!(
+            limits.block_io.read_bps,
+            [DeviceAmount {
+                major: 8,
+                minor: 1,
+                amount: 7
+            }]
+        );
         assert_eq!(limits.unified["memory.high"], "5");
     }
 
     #[test]
     fn a_deny_is_completed_with_what_every_container_needs() {
-        let rules = parse(r#"{"devices":[{"allow":false,"access":"rwm"}]}"#).unwrap().devices;
+        let rules = parse(r#"{"devices":[{"allow":false,"access":"rwm"}]}"#)
+            .unwrap()
+            .devices;
         assert_eq!(rules[0], DeviceRule::DENY_ALL);
         assert!(rules.contains(&DeviceRule::character(1, Some(3))));
-        let free = parse(r#"{"devices":[{"allow":false},{"allow":true,"access":"rwm"}]}"#).unwrap().devices;
+        let free = parse(r#"{"devices":[{"allow":false},{"allow":true,"access":"rwm"}]}"#)
+            .unwrap()
+            .devices;
         assert_eq!(free.last(), Some(&DeviceRule::ALLOW_ALL));
         assert!(parse("{}").unwrap().devices.is_empty());
     }
 
     #[test]
     fn a_rule_without_meaning_is_named() {
-        let error = parse(r#"{"devices":[{"allow":true,"type":"c","major":1,"minor":3,"access":"x"}]}"#).unwrap_err();
-        assert_eq!(error, "device rule \"c 1:3 x\": access may hold only r, w and m");
+        let error =
+            parse(r#"{"devices":[{"allow":true,"type":"c","major":1,"minor":3,"access":"x"}]}"#)
+                .unwrap_err();
+        assert_eq!(
+            error,
+            "device rule \"c 1:3 x\": access may hold only r, w and m"
+        );
     }
 }
