@@ -1,3 +1,33 @@
-//! The binary `proa-agent`.
+//! The binary `proa-agent`: the keeper, the API server, the runc-compatible command line.
+//!
+//! ```text
+//! proa-agent serve ─▶ keeper (main process, holds the sockets) ─▶ serve (the engine and its API)
+//! proa-agent oci …, doctor, uninstall, version: run and end
+//! ```
+//! Routes translate HTTP to one engine call each; no rule about containers is here.
 
-fn main() {}
+mod cli;
+mod hello;
+mod listen;
+mod log;
+mod routes;
+mod serve;
+mod server;
+mod settings;
+mod tls;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use proa_runtime::keeper::{self, Role};
+
+fn main() -> ExitCode {
+    match keeper::role() {
+        Some(Role::Keeper) => ExitCode::from(keeper::run()),
+        Some(Role::Serve) => serve::as_child(),
+        None => cli::Cli::parse().run(),
+    }
+}
+
+/// The program's version, and the Docker version whose behaviour it has.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -102,6 +102,33 @@ impl StdError for Error {
     }
 }
 
+impl From<proa_images::Error> for Error {
+    fn from(error: proa_images::Error) -> Self {
+        use proa_images::Kind as Cause;
+        let kind = match error.kind() {
+            Cause::NotFound => Kind::NotFound,
+            Cause::Conflict => Kind::Conflict,
+            Cause::BadParameter => Kind::BadParameter,
+            Cause::Forbidden => Kind::Forbidden,
+            Cause::Unauthorized => Kind::Unauthorized,
+            Cause::Unavailable | Cause::Internal => Kind::Internal,
+        };
+        let message = error.to_string();
+        match StdError::source(&error).map(told) {
+            Some(causes) => Error::new(kind, format!("{message}: {causes}")),
+            None => Error::new(kind, message),
+        }
+    }
+}
+
+/// An error and its causes in one line.
+fn told(error: &(dyn StdError + 'static)) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {}", told(cause)),
+        None => error.to_string(),
+    }
+}
+
 /// Says what was attempted when the system refuses.
 pub(crate) trait Context<T> {
     /// Turns the failure into an [`Kind::Internal`] error that opens with `attempt`.

@@ -24,16 +24,23 @@ pub mod events;
 pub mod exec;
 
 pub mod id;
+mod image;
 mod names;
+mod networks;
 #[allow(dead_code, reason = "the `top` verb is its caller")]
 mod ps;
 #[allow(dead_code, reason = "the `stats` verb is its caller")]
 mod stats;
 
 pub use container::Container;
-pub use engine::{Config, Engine};
+pub use engine::{Config, Engine, ListOptions};
 pub use error::{Error, Kind, Result};
 pub use exec::Exec;
+pub use image::ImageSource;
+pub use networks::id_of as network_id;
+/// Where images live: its values appear in this crate's functions.
+pub use proa_images as images;
 pub use proa_protocol::Filters;
 
 pub mod spec;
+pub mod system;

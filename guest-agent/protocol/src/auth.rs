@@ -93,9 +93,18 @@ mod tests {
     #[test]
     fn user_and_password_come_from_either_place() {
         // {"username":"u","password":"p"}
-        let auth = decode("eyJ1c2VybmFtZSI6InUiLCJwYXNzd29yZCI6InAifQ").unwrap().unwrap();
+        let auth = decode("eyJ1c2VybmFtZSI6InUiLCJwYXNzd29yZCI6InAifQ")
+            .unwrap()
+            .unwrap();
         assert_eq!((auth.username.as_str(), auth.password.as_str()), ("u", "p"));
-        let auth = AuthConfig { auth: "dTpwOnE=".into(), ..AuthConfig::default() }.with_decoded_auth();
-        assert_eq!((auth.username.as_str(), auth.password.as_str()), ("u", "p:q"));
+        let auth = AuthConfig {
+            auth: "dTpwOnE=".into(),
+            ..AuthConfig::default()
+        }
+        .with_decoded_auth();
+        assert_eq!(
+            (auth.username.as_str(), auth.password.as_str()),
+            ("u", "p:q")
+        );
     }
 }

@@ -58,7 +58,8 @@ pub(crate) mod omit {
     }
     impl<K, V> IsEmpty for Option<std::collections::BTreeMap<K, V>> {
         fn is_empty(&self) -> bool {
-            self.as_ref().is_none_or(std::collections::BTreeMap::is_empty)
+            self.as_ref()
+                .is_none_or(std::collections::BTreeMap::is_empty)
         }
     }
 }

@@ -43,16 +43,27 @@ impl Filters {
         let read: Option<BTreeMap<String, Values>> =
             serde_json::from_str(text).map_err(|_| BadFilter::Json)?;
         let keep = |values| match values {
-            Values::Map(map) => map.into_iter().filter_map(|(value, on)| on.then_some(value)).collect(),
+            Values::Map(map) => map
+                .into_iter()
+                .filter_map(|(value, on)| on.then_some(value))
+                .collect(),
             Values::List(list) => list.into_iter().collect(),
         };
-        Ok(Self(read.unwrap_or_default().into_iter().map(|(key, values)| (key, keep(values))).collect()))
+        Ok(Self(
+            read.unwrap_or_default()
+                .into_iter()
+                .map(|(key, values)| (key, keep(values)))
+                .collect(),
+        ))
     }
 
     /// Adds one value, as a client does.
     #[must_use]
     pub fn with(mut self, key: &str, value: &str) -> Self {
-        self.0.entry(key.to_owned()).or_default().insert(value.to_owned());
+        self.0
+            .entry(key.to_owned())
+            .or_default()
+            .insert(value.to_owned());
         self
     }
 
@@ -94,8 +105,13 @@ impl Filters {
 
     /// A key whose value is a truth value, or `None` where it is absent.
     pub fn truth(&self, key: &str) -> Result<Option<bool>, BadFilter> {
-        let Some(values) = self.0.get(key) else { return Ok(None) };
-        let bad = |value: &str| BadFilter::Value { key: key.to_owned(), value: value.to_owned() };
+        let Some(values) = self.0.get(key) else {
+            return Ok(None);
+        };
+        let bad = |value: &str| BadFilter::Value {
+            key: key.to_owned(),
+            value: value.to_owned(),
+        };
         let mut answer = None;
         for value in values {
             let read = match value.as_str() {
@@ -129,7 +145,10 @@ mod tests {
         let map = Filters::from_json(r#"{"label":{"a=b":true,"c":true,"d":false}}"#).unwrap();
         let list = Filters::from_json(r#"{"label":["a=b","c"]}"#).unwrap();
         assert_eq!(map, list);
-        assert_eq!(map, Filters::default().with("label", "c").with("label", "a=b"));
+        assert_eq!(
+            map,
+            Filters::default().with("label", "c").with("label", "a=b")
+        );
         assert!(Filters::from_json("").unwrap().is_empty());
         assert_eq!(Filters::from_json("[1]"), Err(BadFilter::Json));
     }
@@ -137,8 +156,20 @@ mod tests {
     #[test]
     fn labels_match_by_name_or_by_name_and_value() {
         let labels = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
-        for (filter, fits) in [("a", true), ("a=b", true), ("a=", false), ("a=c", false), ("b", false)] {
-            assert_eq!(Filters::default().with("label", filter).labels("label", &labels), fits, "{filter}");
+        for (filter, fits) in [
+            ("a", true),
+            ("a=b", true),
+            ("a=", false),
+            ("a=c", false),
+            ("b", false),
+        ] {
+            assert_eq!(
+                Filters::default()
+                    .with("label", filter)
+                    .labels("label", &labels),
+                fits,
+                "{filter}"
+            );
         }
     }
 
@@ -153,7 +184,10 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_named() {
-        let error = Filters::default().with("colour", "red").only(&["label"]).unwrap_err();
+        let error = Filters::default()
+            .with("colour", "red")
+            .only(&["label"])
+            .unwrap_err();
         assert_eq!(error.to_string(), "invalid filter 'colour'");
     }
 }

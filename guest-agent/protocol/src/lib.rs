@@ -3,10 +3,10 @@
 //!
 //! Pure data: functions from bytes to values and back. Nothing here reads a file, a clock or a socket.
 //!
-//! Why most documents are our own types and not `bollard_stubs::models`: Docker's server is written in Go, where
-//! every field has a zero value, an absent or `null` field of a request means that value, and an answer holds
-//! `null`, `[]` and absent in places that clients tell apart. [`docker`] says exactly that. The stubs stay for
-//! programs that are clients ([`models`]).
+//! Each document exists twice. [`models`] are generated from the API's specification, with every field optional:
+//! what the engine computes with. [`docker`] is how Docker's server words them on the wire. It is written in Go,
+//! where every field has a zero value, an absent or `null` field of a request means that value, and an answer holds
+//! `null`, `[]` or nothing in places that clients tell apart.
 //!
 //! Start at [`docker::container`].
 
@@ -22,7 +22,7 @@ pub mod query;
 pub mod stream;
 pub mod timestamp;
 
-/// The Docker Engine API's documents as its specification generates them, for the client's side.
+/// The Docker Engine API's documents as its specification generates them.
 pub use bollard_stubs::models;
 pub use docker::*;
 pub use filters::{BadFilter, Filters};

@@ -60,32 +60,59 @@ pub struct ProgressError {
 impl Progress {
     /// A line of its own.
     pub fn status(text: impl Into<String>) -> Self {
-        Progress { status: text.into(), ..Progress::default() }
+        Progress {
+            status: text.into(),
+            ..Progress::default()
+        }
     }
 
     /// A line about `id`.
     pub fn of(id: impl Into<String>, status: impl Into<String>) -> Self {
         let detail = Some(ProgressDetail::default());
-        Progress { id: id.into(), status: status.into(), detail, ..Progress::default() }
+        Progress {
+            id: id.into(),
+            status: status.into(),
+            detail,
+            ..Progress::default()
+        }
     }
 
     /// A line about `id`, with how far it is.
-    pub fn measured(id: impl Into<String>, status: impl Into<String>, current: u64, total: u64) -> Self {
+    pub fn measured(
+        id: impl Into<String>,
+        status: impl Into<String>,
+        current: u64,
+        total: u64,
+    ) -> Self {
         let detail = ProgressDetail { current, total };
         let bar = detail.bar();
-        Progress { detail: Some(detail), bar, ..Progress::of(id, status) }
+        Progress {
+            detail: Some(detail),
+            bar,
+            ..Progress::of(id, status)
+        }
     }
 
     /// The line that says why it ended.
     pub fn failed(message: impl Into<String>) -> Self {
         let message = message.into();
-        let detail = ProgressError { code: 0, message: message.clone() };
-        Progress { error_detail: Some(detail), error: message, ..Progress::default() }
+        let detail = ProgressError {
+            code: 0,
+            message: message.clone(),
+        };
+        Progress {
+            error_detail: Some(detail),
+            error: message,
+            ..Progress::default()
+        }
     }
 
     /// A result for programs.
     pub fn result(value: serde_json::Value) -> Self {
-        Progress { aux: Some(value), ..Progress::default() }
+        Progress {
+            aux: Some(value),
+            ..Progress::default()
+        }
     }
 
     /// The line's bytes, with its end.
@@ -106,7 +133,11 @@ impl ProgressDetail {
         let done = (current.min(total) as u128 * 50 / u128::from(total)) as usize;
         let head = if done < 50 { ">" } else { "" };
         let numbers = format!("{}/{}", size(current), size(total));
-        format!("[{}{head}{}] {numbers:>16}", "=".repeat(done), " ".repeat(50 - done - head.len()))
+        format!(
+            "[{}{head}{}] {numbers:>16}",
+            "=".repeat(done),
+            " ".repeat(50 - done - head.len())
+        )
     }
 }
 
@@ -124,9 +155,17 @@ fn size(bytes: u64) -> String {
         v if v >= 10.0 => 1,
         _ => 2,
     };
-    let decimals = if digits == 0 && value < 1000.0 && unit > 0 { 1 } else { digits };
+    let decimals = if digits == 0 && value < 1000.0 && unit > 0 {
+        1
+    } else {
+        digits
+    };
     let text = format!("{value:.decimals$}");
-    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    let text = if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        &text
+    };
     format!("{text}{}", UNITS[unit])
 }
 
@@ -135,24 +174,37 @@ mod tests {
     use super::*;
 
     fn check(line: &Progress, expected: &str) {
-        assert_eq!(String::from_utf8(line.to_line()).unwrap(), format!("{expected}\r\n"));
+        assert_eq!(
+            String::from_utf8(line.to_line()).unwrap(),
+            format!("{expected}\r\n")
+        );
     }
 
     #[test]
     fn lines_are_as_docker_writes_them() {
-        check(&Progress::status("Digest: sha256:ab"), r#"{"status":"Digest: sha256:ab"}"#);
+        check(
+            &Progress::status("Digest: sha256:ab"),
+            r#"{"status":"Digest: sha256:ab"}"#,
+        );
         check(
             &Progress::of("ab", "Pulling fs layer"),
             r#"{"status":"Pulling fs layer","progressDetail":{},"id":"ab"}"#,
         );
-        check(&Progress::failed("no"), r#"{"errorDetail":{"message":"no"},"error":"no"}"#);
+        check(
+            &Progress::failed("no"),
+            r#"{"errorDetail":{"message":"no"},"error":"no"}"#,
+        );
     }
 
     #[test]
     fn sizes_have_few_digits() {
-        for (bytes, text) in
-            [(0, "0B"), (999, "999B"), (1000, "1kB"), (1_234_567, "1.23MB"), (12_345_678, "12.3MB")]
-        {
+        for (bytes, text) in [
+            (0, "0B"),
+            (999, "999B"),
+            (1000, "1kB"),
+            (1_234_567, "1.23MB"),
+            (12_345_678, "12.3MB"),
+        ] {
             assert_eq!(size(bytes), text);
         }
     }

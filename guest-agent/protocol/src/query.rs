@@ -1,25 +1,17 @@
 //! What stands behind the `?` of a request, as Docker reads it.
 
-use crate::filters::{BadFilter, Filters};
-
 /// The parameters, in their order; a name may come several times.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query(Vec<(String, String)>);
 
-/// A parameter that cannot be read.
+/// A parameter that should be a number.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadQuery {
-    /// Not a number.
-    #[error("invalid value {value:?} for parameter {name}: not a number")]
-    Number {
-        /// The parameter.
-        name: &'static str,
-        /// What it was.
-        value: String,
-    },
-    /// The parameter `filters`.
-    #[error(transparent)]
-    Filters(#[from] BadFilter),
+#[error("invalid value {value:?} for parameter {name}: not a number")]
+pub struct BadQuery {
+    /// The parameter.
+    pub name: &'static str,
+    /// What it was.
+    pub value: String,
 }
 
 impl Query {
@@ -43,12 +35,18 @@ impl Query {
 
     /// The first value of `name`.
     pub fn opt(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(has, _)| has == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(has, _)| has == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Every value of `name`.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(has, _)| has == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .filter(move |(has, _)| has == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Docker's truth: anything but nothing, `0`, `no`, `false` and `none` in any case.
@@ -70,14 +68,12 @@ impl Query {
             None | Some("") => Ok(None),
             Some(value) => match value.parse() {
                 Ok(number) => Ok(Some(number)),
-                Err(_) => Err(BadQuery::Number { name, value: value.to_owned() }),
+                Err(_) => Err(BadQuery {
+                    name,
+                    value: value.to_owned(),
+                }),
             },
         }
-    }
-
-    /// The parameter `filters`.
-    pub fn filters(&self) -> Result<Filters, BadQuery> {
-        Ok(Filters::from_json(self.text("filters"))?)
     }
 }
 
@@ -91,7 +87,9 @@ pub fn percent_decode(text: &str, plus_is_space: bool) -> String {
     while let [first, tail @ ..] = rest {
         rest = tail;
         match (first, tail) {
-            (b'%', [high, low, tail @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+            (b'%', [high, low, tail @ ..])
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
                 out.push(hex(*high) << 4 | hex(*low));
                 rest = tail;
             }
@@ -126,8 +124,18 @@ mod tests {
 
     #[test]
     fn truth_is_as_docker_sees_it() {
-        for (value, truth) in [("1", true), ("True", true), ("yes", true), ("2", true), ("0", false)] {
-            assert_eq!(Query::parse(&format!("t={value}")).truth("t"), truth, "{value}");
+        for (value, truth) in [
+            ("1", true),
+            ("True", true),
+            ("yes", true),
+            ("2", true),
+            ("0", false),
+        ] {
+            assert_eq!(
+                Query::parse(&format!("t={value}")).truth("t"),
+                truth,
+                "{value}"
+            );
         }
         for value in ["", "no", "FALSE", "none"] {
             assert!(!Query::parse(&format!("t={value}")).truth("t"), "{value}");
@@ -140,6 +148,9 @@ mod tests {
         assert_eq!(Query::parse("n=").number("n"), Ok(None));
         assert_eq!(Query::parse("n=-1").number("n"), Ok(Some(-1)));
         let error = Query::parse("n=x").number("n").unwrap_err();
-        assert_eq!(error.to_string(), "invalid value \"x\" for parameter n: not a number");
+        assert_eq!(
+            error.to_string(),
+            "invalid value \"x\" for parameter n: not a number"
+        );
     }
 }

@@ -50,7 +50,9 @@ pub fn decode(buf: &[u8]) -> Result<Option<(Chunk<'_>, usize)>, BadStream> {
     };
     let stream = Stream::try_from(*stream)?;
     let len = u32::from_be_bytes(*len) as usize;
-    Ok(rest.get(..len).map(|body| (Chunk { stream, body }, HEADER + len)))
+    Ok(rest
+        .get(..len)
+        .map(|body| (Chunk { stream, body }, HEADER + len)))
 }
 
 /// The header of a frame of `len` bytes.
@@ -73,7 +75,11 @@ mod tests {
 
     #[test]
     fn a_frame_comes_back_as_it_went_in() {
-        for (stream, body) in [(Stream::Stdout, &b"out"[..]), (Stream::Stderr, b""), (Stream::System, b"x")] {
+        for (stream, body) in [
+            (Stream::Stdout, &b"out"[..]),
+            (Stream::Stderr, b""),
+            (Stream::System, b"x"),
+        ] {
             let mut bytes = Vec::new();
             encode(stream, body, &mut bytes);
             bytes.extend_from_slice(b"rest");
@@ -81,7 +87,10 @@ mod tests {
                 assert_eq!(bytes, b"rest", "nothing to say, no frame");
                 continue;
             }
-            assert_eq!(decode(&bytes), Ok(Some((Chunk { stream, body }, HEADER + body.len()))));
+            assert_eq!(
+                decode(&bytes),
+                Ok(Some((Chunk { stream, body }, HEADER + body.len())))
+            );
         }
     }
 

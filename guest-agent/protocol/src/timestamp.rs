@@ -37,18 +37,25 @@ pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, BadTime> {
         return Ok(at);
     }
     let local = text.parse::<jiff::civil::DateTime>().map_err(|_| bad())?;
-    local.to_zoned(TimeZone::UTC).map(|at| at.timestamp()).map_err(|_| bad())
+    local
+        .to_zoned(TimeZone::UTC)
+        .map(|at| at.timestamp())
+        .map_err(|_| bad())
 }
 
 /// Seconds since 1970 with a fraction; the outer `None` means that it is something else.
 fn unix(text: &str) -> Option<Option<Timestamp>> {
-    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (negative, digits) = text
+        .strip_prefix('-')
+        .map_or((false, text), |rest| (true, rest));
     let (seconds, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let plain = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
     if seconds.is_empty() || !plain(seconds) || !plain(fraction) {
         return None;
     }
-    let Ok(seconds) = seconds.parse::<i64>() else { return Some(None) };
+    let Ok(seconds) = seconds.parse::<i64>() else {
+        return Some(None);
+    };
     let nanos = fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
     let nanos = nanos.fold(0i32, |sum, digit| sum * 10 + i32::from(digit - b'0'));
     let sign = if negative { -1 } else { 1 };
@@ -69,7 +76,9 @@ pub fn duration(text: &str) -> Option<i128> {
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let number: f64 = rest[..end].parse().ok()?;
         let tail = &rest[end..];
-        let unit_end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
+        let unit_end = tail
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(tail.len());
         let unit = match &tail[..unit_end] {
             "ns" => 1.0,
             "us" | "µs" | "μs" => 1e3,
@@ -101,7 +110,10 @@ mod tests {
         check("1136073600.000000001", "2006-01-01T00:00:00.000000001Z");
         check("1136073600.5", "2006-01-01T00:00:00.5Z");
         check("2006-01-02T15:04:05Z", "2006-01-02T15:04:05Z");
-        check("2006-01-02T15:04:05.000000001+02:00", "2006-01-02T13:04:05.000000001Z");
+        check(
+            "2006-01-02T15:04:05.000000001+02:00",
+            "2006-01-02T13:04:05.000000001Z",
+        );
         check("2006-01-02T15:04:05", "2006-01-02T15:04:05Z");
         check("2006-01-02", "2006-01-02T00:00:00Z");
         check("5s", "2026-01-02T03:04:00Z");
@@ -113,6 +125,9 @@ mod tests {
 
     #[test]
     fn a_log_line_has_nine_digits() {
-        assert_eq!(log("2006-01-02T15:04:05.1Z".parse().unwrap()), "2006-01-02T15:04:05.100000000Z");
+        assert_eq!(
+            log("2006-01-02T15:04:05.1Z".parse().unwrap()),
+            "2006-01-02T15:04:05.100000000Z"
+        );
     }
 }

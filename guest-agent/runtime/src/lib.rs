@@ -8,7 +8,6 @@ pub mod log;
 pub mod monitor;
 pub mod plan;
 pub mod resources;
-pub mod seccomp;
 mod start_error;
 mod wire;
 

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use super::TextMap;
 use super::host_config::{HostConfig, RestartPolicy};
 use super::image::Descriptor;
 use super::mount::MountPoint;
 use super::network::{EndpointSettings, NetworkSettings, NetworkingConfig};
 use super::words::{Empty, Words};
-use super::TextMap;
 use crate::document::omit;
 
 documents! {

@@ -1,10 +1,10 @@
 //! What the host gives a container.
 #![expect(missing_docs, reason = "Docker's API reference describes the fields")]
 
+use super::TextMap;
 use super::mount::Mount;
 use super::network::PortMap;
 use super::words::Words;
-use super::TextMap;
 use crate::document::omit;
 
 documents! {

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use super::TextMap;
 use super::container::{ContainerConfig, GraphDriver, HealthConfig};
 use super::words::{Empty, Words};
-use super::TextMap;
 use crate::document::omit;
 use serde::{Deserialize, Serialize};
 

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use super::TextMap;
 use super::container::ContainerSummary;
 use super::image::ImageSummary;
 use super::volume::Volume;
-use super::TextMap;
 use crate::document::omit;
 use serde::{Deserialize, Serialize};
 
@@ -197,20 +197,38 @@ pub struct RuntimeInfo {
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AuthConfig {
-    #[serde(skip_serializing_if = "omit::zero", deserialize_with = "crate::document::or_default")]
+    #[serde(
+        skip_serializing_if = "omit::zero",
+        deserialize_with = "crate::document::or_default"
+    )]
     pub username: String,
-    #[serde(skip_serializing_if = "omit::zero", deserialize_with = "crate::document::or_default")]
+    #[serde(
+        skip_serializing_if = "omit::zero",
+        deserialize_with = "crate::document::or_default"
+    )]
     pub password: String,
     /// `username:password` in base64, as configuration files hold it.
-    #[serde(skip_serializing_if = "omit::zero", deserialize_with = "crate::document::or_default")]
+    #[serde(
+        skip_serializing_if = "omit::zero",
+        deserialize_with = "crate::document::or_default"
+    )]
     pub auth: String,
-    #[serde(skip_serializing_if = "omit::zero", deserialize_with = "crate::document::or_default")]
+    #[serde(
+        skip_serializing_if = "omit::zero",
+        deserialize_with = "crate::document::or_default"
+    )]
     pub serveraddress: String,
     /// A refresh token instead of a password.
-    #[serde(skip_serializing_if = "omit::zero", deserialize_with = "crate::document::or_default")]
+    #[serde(
+        skip_serializing_if = "omit::zero",
+        deserialize_with = "crate::document::or_default"
+    )]
     pub identitytoken: String,
     /// A bearer token to send as it is.
-    #[serde(skip_serializing_if = "omit::zero", deserialize_with = "crate::document::or_default")]
+    #[serde(
+        skip_serializing_if = "omit::zero",
+        deserialize_with = "crate::document::or_default"
+    )]
     pub registrytoken: String,
 }
 

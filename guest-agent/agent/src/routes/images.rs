@@ -1,0 +1,348 @@
+//! `/images/…`: names may hold slashes, so verbs are looked for at the end of the path.
+
+use hyper::{Method, StatusCode};
+use proa_engine::ImageSource;
+use proa_engine::images::ContainerDefaults;
+use proa_protocol::TextMap;
+use proa_protocol::progress::Progress;
+
+use crate::server::{self, Answer, ApiError, Call, Lines, json, pipe};
+
+/// Picks the verb.
+pub(super) async fn answer(method: &Method, path: &[&str], call: Call) -> Answer {
+    match (method.as_str(), path) {
+        ("GET", ["json"]) => list(&call).await,
+        ("GET", ["search"]) => search(&call).await,
+        ("GET", ["get"]) => {
+            let names = call
+                .query
+                .all("names")
+                .flat_map(|names| names.split(','))
+                .map(str::to_owned)
+                .collect();
+            save(names, &call)
+        }
+        ("POST", ["create"]) => create(call).await,
+        ("POST", ["load"]) => load(call).await,
+        ("POST", ["prune"]) => json(
+            StatusCode::OK,
+            &call.engine().image_prune(&call.filters()?)?,
+        ),
+        ("GET", [name @ .., "json"]) if !name.is_empty() => inspect(&name.join("/"), &call),
+        ("GET", [name @ .., "history"]) if !name.is_empty() => json(
+            StatusCode::OK,
+            &call.engine().image_history(&name.join("/"))?,
+        ),
+        ("GET", [name @ .., "get"]) if !name.is_empty() => save(vec![name.join("/")], &call),
+        ("POST", [name @ .., "push"]) if !name.is_empty() => push(name.join("/"), call).await,
+        ("POST", [name @ .., "tag"]) if !name.is_empty() => tag(&name.join("/"), &call),
+        ("DELETE", name) if !name.is_empty() => remove(&name.join("/"), &call),
+        _ => Err(ApiError::no_such_page()),
+    }
+}
+
+/// `GET /images/json`
+async fn list(call: &Call) -> Answer {
+    let usage = call.query.truth("shared-size");
+    let mut list = call
+        .engine()
+        .image_list(&call.filters()?, call.query.truth("all"), usage)
+        .await?;
+    if !call.speaks(44) {
+        list.iter_mut()
+            .for_each(|line| line.virtual_size = line.size);
+    }
+    json(StatusCode::OK, &list)
+}
+
+/// `GET /images/{name}/json`
+fn inspect(name: &str, call: &Call) -> Answer {
+    let mut document = call.engine().image_inspect(name)?;
+    if !call.speaks(44) {
+        document.virtual_size = document.size;
+    }
+    json(StatusCode::OK, &document)
+}
+
+/// `POST /images/{name}/tag?repo=…&tag=…`
+fn tag(name: &str, call: &Call) -> Answer {
+    call.engine()
+        .image_tag(name, call.query.text("repo"), call.query.text("tag"))?;
+    server::accepted()
+}
+
+/// `DELETE /images/{name}`
+fn remove(name: &str, call: &Call) -> Answer {
+    let (force, keep_parents) = (call.query.truth("force"), call.query.truth("noprune"));
+    json(
+        StatusCode::OK,
+        &call.engine().image_remove(name, force, keep_parents)?,
+    )
+}
+
+/// `POST /images/create`: a pull, or an import of the body.
+async fn create(call: Call) -> Answer {
+    let image = call.query.text("fromImage").to_owned();
+    if image.is_empty() {
+        return import(call).await;
+    }
+    let source = ImageSource {
+        name: image,
+        tag: call.query.text("tag").to_owned(),
+        platform: call.wish("platform"),
+        credentials: call.credentials()?,
+    };
+    let engine = call.engine().clone();
+    let pull = |lines: Lines| async move {
+        engine.image_pull(&source, |line| lines.put(&line)).await?;
+        Ok(())
+    };
+    Lines::answer(pull).await
+}
+
+/// `POST /images/{name}/push`
+async fn push(name: String, call: Call) -> Answer {
+    let source = ImageSource {
+        name,
+        tag: call.query.text("tag").to_owned(),
+        platform: call.wish("platform"),
+        credentials: call.credentials()?,
+    };
+    let engine = call.engine().clone();
+    let push = |lines: Lines| async move {
+        engine.image_push(&source, |line| lines.put(&line)).await?;
+        Ok(())
+    };
+    Lines::answer(push).await
+}
+
+/// `POST /images/create?fromSrc=…`
+async fn import(call: Call) -> Answer {
+    let source = call.query.text("fromSrc").to_owned();
+    if source != "-" {
+        return Err(ApiError::not_here("importing from a URL"));
+    }
+    let (repository, tag) = (
+        call.query.text("repo").to_owned(),
+        call.query.text("tag").to_owned(),
+    );
+    let message = call.query.text("message").to_owned();
+    let mut base = proa_engine::images::ImageConfig::default();
+    base.config = changes(call.query.all("changes"))?;
+    let engine = call.engine().clone();
+    let body = pipe::reader(call.pieces());
+    let import = |lines: Lines| async move {
+        let name = (!repository.is_empty()).then_some((repository.as_str(), tag.as_str()));
+        let name = name.map(|(repository, tag)| (repository.to_owned(), tag.to_owned()));
+        let work = move || {
+            let name = name
+                .as_ref()
+                .map(|(repository, tag)| (repository.as_str(), tag.as_str()));
+            engine.image_import(body, name, &message, base)
+        };
+        let id = blocking(work).await??;
+        lines.put(&Progress::status(id));
+        Ok(())
+    };
+    Lines::answer(import).await
+}
+
+/// `POST /images/load`
+async fn load(call: Call) -> Answer {
+    let quiet = call.query.truth_or("quiet", true);
+    let engine = call.engine().clone();
+    let body = pipe::reader(call.pieces());
+    let load = |lines: Lines| async move {
+        let say = move |line: Progress| {
+            if !quiet || line.detail.is_none() {
+                lines.put(&line);
+            }
+        };
+        blocking(move || engine.image_load(body, say)).await??;
+        Ok(())
+    };
+    Lines::answer(load).await
+}
+
+/// `GET /images/get?names=…`
+fn save(names: Vec<String>, call: &Call) -> Answer {
+    if names.is_empty() {
+        return Err(ApiError::bad("no images to save"));
+    }
+    // What does not exist is refused before the first byte.
+    for name in &names {
+        call.engine().images().find(name)?;
+    }
+    let engine = call.engine().clone();
+    let (mut writer, stream) = pipe::writer();
+    tokio::task::spawn_blocking(move || match engine.image_save(&names, &mut writer) {
+        Ok(()) => drop(writer.finish()),
+        Err(e) => tracing::warn!("save {}: {}", names.join(" "), e.told()),
+    });
+    server::stream("application/x-tar", stream)
+}
+
+/// `GET /images/search`
+async fn search(call: &Call) -> Answer {
+    let term = call.query.text("term");
+    let limit = call.query.number("limit")?.unwrap_or(25);
+    if !(0..=100).contains(&limit) {
+        return Err(ApiError::bad(format!(
+            "invalid limit {limit}: outside the range of [1, 100]"
+        )));
+    }
+    let _ = term;
+    Err(ApiError::not_here("search"))
+}
+
+/// `GET /distribution/{name}/json`
+pub(super) async fn distribution(method: &Method, name: &[&str], call: Call) -> Answer {
+    let _ = (name, call);
+    if method != Method::GET {
+        return Err(ApiError::no_such_page());
+    }
+    Err(ApiError::not_here("asking a registry about an image"))
+}
+
+/// `POST /commit`
+pub(super) async fn commit(method: &Method, call: Call) -> Answer {
+    let _ = call;
+    if method != Method::POST {
+        return Err(ApiError::no_such_page());
+    }
+    Err(ApiError::not_here("commit"))
+}
+
+/// Runs work that blocks.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| ApiError::internal(format!("the work was broken off: {e}")))
+}
+
+/// The instructions that an import or a commit may change an image with, in the Dockerfile's words.
+fn changes<'a>(lines: impl Iterator<Item = &'a str>) -> Result<ContainerDefaults, ApiError> {
+    let mut config = ContainerDefaults::default();
+    for line in lines
+        .flat_map(str::lines)
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+    {
+        let (verb, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        change(&mut config, verb, rest.trim())?;
+    }
+    Ok(config)
+}
+
+fn change(config: &mut ContainerDefaults, verb: &str, rest: &str) -> Result<(), ApiError> {
+    match verb.to_ascii_uppercase().as_str() {
+        "CMD" => config.cmd = Some(words(rest)),
+        "ENTRYPOINT" => config.entrypoint = Some(words(rest)),
+        "ENV" => config.env.extend(
+            pairs(rest)
+                .into_iter()
+                .map(|(key, value)| format!("{key}={value}")),
+        ),
+        "LABEL" => config.labels.extend(pairs(rest)),
+        "EXPOSE" => {
+            let port = |word: &str| {
+                if word.contains('/') {
+                    word.to_owned()
+                } else {
+                    format!("{word}/tcp")
+                }
+            };
+            let ports = rest
+                .split_whitespace()
+                .map(|word| (port(word), proa_engine::images::Empty {}));
+            config.exposed_ports.extend(ports);
+        }
+        "VOLUME" => {
+            let paths = serde_json::from_str::<Vec<String>>(rest);
+            let paths =
+                paths.unwrap_or_else(|_| rest.split_whitespace().map(str::to_owned).collect());
+            config.volumes.extend(
+                paths
+                    .into_iter()
+                    .map(|path| (path, proa_engine::images::Empty {})),
+            );
+        }
+        "USER" => config.user = rest.to_owned(),
+        "WORKDIR" => config.working_dir = rest.to_owned(),
+        "STOPSIGNAL" => config.stop_signal = rest.to_owned(),
+        "ONBUILD" => config.on_build.push(rest.to_owned()),
+        other => {
+            return Err(ApiError::bad(format!(
+                "{other} is not a valid change command"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A command: a JSON list, or a line for the shell.
+fn words(rest: &str) -> Vec<String> {
+    serde_json::from_str(rest)
+        .unwrap_or_else(|_| vec!["/bin/sh".to_owned(), "-c".to_owned(), rest.to_owned()])
+}
+
+/// `a=b "c"="d e"`, or the old form `a b c` for `a` = `b c`.
+fn pairs(rest: &str) -> TextMap {
+    let mut words: Vec<String> = vec![String::new()];
+    let mut quote = None;
+    for letter in rest.chars() {
+        match (quote, letter) {
+            (None, '"' | '\'') => quote = Some(letter),
+            (Some(open), letter) if open == letter => quote = None,
+            (None, letter) if letter.is_whitespace() => words.push(String::new()),
+            (_, letter) => words
+                .last_mut()
+                .into_iter()
+                .for_each(|word| word.push(letter)),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    if let Some((key, value)) = rest
+        .split_once(char::is_whitespace)
+        .filter(|(key, _)| !key.contains('='))
+    {
+        return TextMap::from([(key.to_owned(), value.trim().to_owned())]);
+    }
+    let pair = |word: String| match word.split_once('=') {
+        Some((key, value)) => (key.to_owned(), value.to_owned()),
+        None => (word, String::new()),
+    };
+    words.into_iter().map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_import_may_change_the_image() {
+        let config = changes(
+            [
+                "CMD [\"a\",\"b c\"]",
+                "ENTRYPOINT run it",
+                "ENV A=1 B=\"2 3\"",
+                "LABEL x=y",
+                "EXPOSE 80 53/udp",
+            ]
+            .into_iter(),
+        )
+        .unwrap();
+        assert_eq!(config.cmd.unwrap(), ["a", "b c"]);
+        assert_eq!(config.entrypoint.unwrap(), ["/bin/sh", "-c", "run it"]);
+        assert_eq!(config.env, ["A=1", "B=2 3"]);
+        assert_eq!(config.labels["x"], "y");
+        assert_eq!(
+            config.exposed_ports.keys().collect::<Vec<_>>(),
+            ["53/udp", "80/tcp"]
+        );
+        assert!(changes(["RUN x"].into_iter()).is_err());
+        assert_eq!(pairs("key some value")["key"], "some value");
+    }
+}

@@ -1,0 +1,37 @@
+//! `/proa/v1/…`: what Docker's API lacks.
+
+use std::time::UNIX_EPOCH;
+
+use hyper::{Method, StatusCode};
+use proa_protocol::proa::Health;
+
+use crate::server::{Answer, ApiError, Call, json};
+
+/// Picks the verb.
+pub(super) async fn answer(method: &Method, path: &[&str], call: &Call) -> Answer {
+    match (method.as_str(), path) {
+        ("GET", ["health"]) => health(call).await,
+        _ => Err(ApiError::no_such_page()),
+    }
+}
+
+/// `GET /proa/v1/health`
+async fn health(call: &Call) -> Answer {
+    let since = call
+        .server
+        .since
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    let running = call
+        .engine()
+        .list(proa_engine::ListOptions::default())
+        .await?
+        .len();
+    let health = Health {
+        version: crate::VERSION.to_owned(),
+        since: since as i64,
+        pid: std::process::id(),
+        running: running as u64,
+    };
+    json(StatusCode::OK, &health)
+}

@@ -1,0 +1,175 @@
+//! Images as Docker's API shows them: the store's plain values as documents, and its verbs with the events they
+//! cause.
+
+mod documents;
+mod transfer;
+
+use std::collections::BTreeMap;
+
+use proa_images::{Digest, Image, Reference, RemoveOptions, Removed, Summary};
+use proa_protocol::{
+    Filters, HistoryEntry, ImageDeleted, ImageInspect, ImagePruneResponse, ImageSummary, TextMap,
+};
+
+pub use transfer::ImageSource;
+
+use crate::{Engine, Result};
+
+impl Engine {
+    /// `GET /images/json`. `usage` counts containers and shared bytes, which takes longer.
+    pub async fn image_list(
+        &self,
+        filters: &Filters,
+        all: bool,
+        usage: bool,
+    ) -> Result<Vec<ImageSummary>> {
+        let known = [
+            "dangling",
+            "label",
+            "label!",
+            "before",
+            "since",
+            "until",
+            "reference",
+        ];
+        let summaries = self.images().list(&store_filters(filters, &known)?, all)?;
+        let used = if usage {
+            self.containers_by_image().await?
+        } else {
+            BTreeMap::new()
+        };
+        let line = |summary: &Summary| {
+            let mut line = documents::summary(&summary.image);
+            if usage {
+                line.containers = used.get(&line.id).copied().unwrap_or_default();
+                line.shared_size = summary.shared_size as i64;
+            }
+            line
+        };
+        Ok(summaries.iter().map(line).collect())
+    }
+
+    /// How many containers were made of each image.
+    async fn containers_by_image(&self) -> Result<BTreeMap<String, i64>> {
+        let mut used = BTreeMap::new();
+        let everything = crate::ListOptions {
+            all: true,
+            ..crate::ListOptions::default()
+        };
+        for container in self.list(everything).await? {
+            *used.entry(container.image_id).or_default() += 1;
+        }
+        Ok(used)
+    }
+
+    /// `GET /images/{name}/json`
+    pub fn image_inspect(&self, name: &str) -> Result<ImageInspect> {
+        Ok(documents::inspect(&self.images().find(name)?))
+    }
+
+    /// `GET /images/{name}/history`
+    pub fn image_history(&self, name: &str) -> Result<Vec<HistoryEntry>> {
+        Ok(self
+            .images()
+            .history(name)?
+            .iter()
+            .map(documents::history)
+            .collect())
+    }
+
+    /// `POST /images/{name}/tag`
+    pub fn image_tag(&self, name: &str, repository: &str, tag: &str) -> Result<()> {
+        let reference = tagged(repository, tag)?;
+        let image = self.images().tag(name, &reference)?;
+        self.tell_image("tag", image.id(), &reference.familiar());
+        Ok(())
+    }
+
+    /// `DELETE /images/{name}`
+    pub fn image_remove(
+        &self,
+        name: &str,
+        force: bool,
+        keep_parents: bool,
+    ) -> Result<Vec<ImageDeleted>> {
+        let options = RemoveOptions {
+            force,
+            keep_parents,
+        };
+        let removed = self
+            .images()
+            .remove(name, options, &|image| self.holder(image))?;
+        Ok(self.tell_removed(&removed))
+    }
+
+    /// `POST /images/prune`
+    pub fn image_prune(&self, filters: &Filters) -> Result<ImagePruneResponse> {
+        let filters = store_filters(filters, &["dangling", "label", "label!", "until"])?;
+        let pruned = self.images().prune(&filters, &|image| self.holder(image))?;
+        let removed = self.tell_removed(&pruned.removed);
+        let attributes = TextMap::from([("reclaimed".to_owned(), pruned.reclaimed.to_string())]);
+        self.tell("image", "prune", "", attributes);
+        Ok(ImagePruneResponse {
+            images_deleted: (!removed.is_empty()).then_some(removed),
+            space_reclaimed: pruned.reclaimed,
+        })
+    }
+
+    /// Tells what a removal did, and words it.
+    fn tell_removed(&self, removed: &[Removed]) -> Vec<ImageDeleted> {
+        let line = |removed: &Removed| match removed {
+            Removed::Untagged { reference, image } => {
+                self.tell_image("untag", image, image.as_str());
+                ImageDeleted {
+                    untagged: reference.familiar(),
+                    ..ImageDeleted::default()
+                }
+            }
+            Removed::Deleted(image) => {
+                self.tell_image("delete", image, image.as_str());
+                ImageDeleted {
+                    deleted: image.to_string(),
+                    ..ImageDeleted::default()
+                }
+            }
+        };
+        removed.iter().map(line).collect()
+    }
+
+    /// An event of an image, with its name and its labels.
+    fn tell_image(&self, action: &str, image: &Digest, name: &str) {
+        let mut attributes = TextMap::from([("name".to_owned(), name.to_owned())]);
+        if let Ok(image) = self.images().find(image.as_str()) {
+            attributes.extend(labels(&image));
+        }
+        self.tell("image", action, image.as_str(), attributes);
+    }
+}
+
+fn labels(image: &Image) -> TextMap {
+    image.config().config.labels.clone()
+}
+
+/// The filters in the store's terms.
+fn store_filters(filters: &Filters, known: &[&str]) -> Result<proa_images::Filters> {
+    filters
+        .only(known)
+        .map_err(|e| crate::Error::bad(e.to_string()))?;
+    let pairs = known.iter().flat_map(|key| {
+        filters
+            .values(key)
+            .map(|value| ((*key).to_owned(), value.to_owned()))
+    });
+    Ok(proa_images::Filters(pairs.collect()))
+}
+
+/// A repository and a tag, `latest` where there is none. A tag may also be a digest.
+fn tagged(repository: &str, tag: &str) -> Result<Reference> {
+    let text = match tag {
+        "" => repository.to_owned(),
+        digest if digest.contains(':') => format!("{repository}@{digest}"),
+        tag => format!("{repository}:{tag}"),
+    };
+    let reference = Reference::parse(&text).map_err(proa_images::Error::from)?;
+    Ok(reference.or_latest())
+}
