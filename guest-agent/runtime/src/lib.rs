@@ -8,6 +8,7 @@ pub mod log;
 pub mod monitor;
 pub mod plan;
 pub mod resources;
+pub mod seccomp;
 mod start_error;
 mod wire;
 
