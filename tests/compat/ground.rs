@@ -22,10 +22,23 @@ fn the_peer_runs_a_container_of_an_image_made_on_the_spot() {
     let peer = Dockerd::start();
     let mut api = peer.api();
     let archive = Image::busybox().archive("localhost/ground:1");
-    api.send("POST", "/images/load?quiet=1", &[("Content-Type", "application/x-tar")], &archive).ok();
+    api.send(
+        "POST",
+        "/images/load?quiet=1",
+        &[("Content-Type", "application/x-tar")],
+        &archive,
+    )
+    .ok();
     let body = json!({ "Image": "localhost/ground:1", "Cmd": ["sh", "-c", "exit 7"], "HostConfig": { "NetworkMode": "none" } });
-    let id = api.post("/containers/create", &body).ok().json()["Id"].as_str().unwrap().to_owned();
-    api.post(&format!("/containers/{id}/start"), &Value::Null).ok();
-    let waited = api.post(&format!("/containers/{id}/wait"), &Value::Null).ok().json();
+    let id = api.post("/containers/create", &body).ok().json()["Id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    api.post(&format!("/containers/{id}/start"), &Value::Null)
+        .ok();
+    let waited = api
+        .post(&format!("/containers/{id}/wait"), &Value::Null)
+        .ok()
+        .json();
     assert_eq!(waited["StatusCode"], 7);
 }

@@ -1,7 +1,13 @@
 //! What Docker gives is checked, not believed: our engine beside the peer's on one machine, document by document and
 //! system call by system call.
+#![allow(unreachable_pub, reason = "shared between the modules of one test")]
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod difference;
+mod documents;
+mod errors;
 mod ground;
+mod inside;
+mod pair;

@@ -23,7 +23,11 @@ impl Dockerd {
         let log = fs::File::create(folder.join("log")).expect("the folder is new");
         let mut command = inside_peers("dockerd");
         // The peers' root sees the machine's own at /host.
-        let data = if in_path("dockerd").is_some() { folder.clone() } else { inside(&folder) };
+        let data = if in_path("dockerd").is_some() {
+            folder.clone()
+        } else {
+            inside(&folder)
+        };
         command
             .arg("--data-root")
             .arg(data.join("data"))
@@ -33,14 +37,22 @@ impl Dockerd {
             .arg(run.join("pid"))
             .arg("--host")
             .arg(format!("unix://{}/docker.sock", run.display()))
-            .args(["--bridge", "none", "--iptables=false", "--ip6tables=false", "--userland-proxy=false"])
+            .args([
+                "--bridge",
+                "none",
+                "--iptables=false",
+                "--ip6tables=false",
+                "--userland-proxy=false",
+            ])
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file can be shared"))
             .stderr(log);
         let child = command.spawn().expect("dockerd starts");
         let peer = Self { child, folder, run };
         poll(Duration::from_secs(60), "dockerd answers", || {
-            peer.api().try_send("GET", "/_ping", &[], b"").is_ok_and(|answer| answer.status == 200)
+            peer.api()
+                .try_send("GET", "/_ping", &[], b"")
+                .is_ok_and(|answer| answer.status == 200)
         });
         peer
     }
@@ -68,7 +80,10 @@ impl Drop for Dockerd {
         if std::thread::panicking() {
             let log = self.log();
             let tail: Vec<_> = log.lines().rev().take(20).collect();
-            eprintln!("--- dockerd's last words\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
+            eprintln!(
+                "--- dockerd's last words\n{}",
+                tail.into_iter().rev().collect::<Vec<_>>().join("\n")
+            );
         }
         let mut api = self.api();
         if let Ok(listed) = api.try_send("GET", "/containers/json?all=1", &[], b"") {
@@ -77,7 +92,9 @@ impl Drop for Dockerd {
                 let _ = api.try_send("DELETE", &format!("/containers/{id}?force=1&v=1"), &[], b"");
             }
         }
-        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        let _ = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status();
         for _ in 0..1000 {
             if self.child.try_wait().is_ok_and(|status| status.is_some()) {
                 break;
@@ -106,8 +123,14 @@ fn prefix() -> Vec<String> {
     if let Ok(words) = std::env::var("PEERS") {
         return words.split_whitespace().map(str::to_owned).collect();
     }
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("two folders up is the top level");
-    vec![top.join("scripts/peers.sh").display().to_string(), "enter".to_owned()]
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("two folders up is the top level");
+    vec![
+        top.join("scripts/peers.sh").display().to_string(),
+        "enter".to_owned(),
+    ]
 }
 
 /// The path of a file of the machine as the peers see it.

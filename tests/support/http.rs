@@ -58,6 +58,18 @@ impl Response {
             .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
+    /// The body as a document, or null if it is none.
+    pub fn try_json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// The message of an error, or the body as it is.
+    pub fn json_or_text(&self) -> String {
+        self.try_json()["message"]
+            .as_str()
+            .map_or_else(|| self.text(), str::to_owned)
+    }
+
     /// One document a line, as progress and events come.
     pub fn lines(&self) -> Vec<Value> {
         self.text()
