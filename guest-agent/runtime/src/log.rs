@@ -7,6 +7,7 @@ pub(crate) mod clock;
 pub(crate) mod files;
 pub(crate) mod json;
 pub(crate) mod lines;
+pub(crate) mod local;
 pub mod read;
 pub(crate) mod record;
 pub mod sink;

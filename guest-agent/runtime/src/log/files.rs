@@ -1,9 +1,14 @@
 //! Log files that are rotated: `path` is written, `path.1` is the one before, and so on.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use proa_kernel::process;
 
 use super::sink::FileLog;
 
@@ -19,6 +24,8 @@ pub(crate) struct Files {
     collected: Vec<u8>,
     /// The first failure since the last flush.
     failure: Option<io::Error>,
+    /// The child that compresses the newest rotated file.
+    compressing: Option<OwnedFd>,
 }
 
 impl Files {
@@ -32,6 +39,7 @@ impl Files {
             size,
             collected: Vec::new(),
             failure: None,
+            compressing: None,
         })
     }
 
@@ -80,6 +88,7 @@ impl Files {
     }
 
     fn rotate(&mut self) -> io::Result<()> {
+        self.stop_compressing();
         let path = &self.log.path;
         if self.log.max_files <= 1 {
             self.file = File::create(path)?;
@@ -99,11 +108,55 @@ impl Files {
         for compressed in [false, true] {
             remove(&rotated(path, self.log.max_files, compressed))?;
         }
-        rename(path, &rotated(path, 1, false))?;
+        let newest = rotated(path, 1, false);
+        rename(path, &newest)?;
         self.file = open(path)?;
         self.size = 0;
+        if self.log.compress {
+            self.compressing = compress(&newest)?;
+        }
         Ok(())
     }
+
+    /// The files are about to change their names. One that is not compressed by now stays as it is.
+    fn stop_compressing(&mut self) {
+        if let Some(child) = self.compressing.take() {
+            let _ = process::signal(&child, libc::SIGKILL);
+            let _ = process::wait(&child);
+        }
+    }
+
+    /// Lets the compressing child finish.
+    #[cfg(test)]
+    pub(crate) fn settle(&mut self) {
+        if let Some(child) = self.compressing.take() {
+            process::wait(&child).unwrap();
+        }
+    }
+}
+
+/// Compresses a file in a process of its own, which nobody waits for: it takes longer than a container may be kept
+/// waiting, and its memory goes with it. The monitor reaps it like any child.
+fn compress(path: &Path) -> io::Result<Option<OwnedFd>> {
+    match process::fork()? {
+        // Gone already: nothing to stop either.
+        Some(pid) => Ok(process::open(pid).ok()),
+        None => process::exit_now(i32::from(write_compressed(path).is_err())),
+    }
+}
+
+/// A crash in between leaves the plain file.
+fn write_compressed(path: &Path) -> io::Result<()> {
+    let mut target = path.as_os_str().to_owned();
+    target.push(".gz");
+    let mut unfinished = target.clone();
+    unfinished.push(".new");
+    let output = File::create(&unfinished)?;
+    let mut encoder = GzEncoder::new(BufWriter::new(output), Compression::fast());
+    io::copy(&mut File::open(path)?, &mut encoder)?;
+    encoder.finish()?.into_inner()?;
+    fs::rename(&unfinished, &target)?;
+    fs::remove_file(path)
 }
 
 /// Name of the rotated file of that age.

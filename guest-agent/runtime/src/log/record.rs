@@ -7,6 +7,7 @@ use super::clock;
 use super::files::Files;
 use super::json;
 use super::lines::{Entry, Lines};
+use super::local;
 use super::sink::{Driver, LogSink};
 
 /// Records one process's output.
@@ -21,6 +22,7 @@ pub(crate) struct Recorder {
 enum Writer {
     None,
     JsonFile { files: Files, attributes: Box<[u8]> },
+    Local(Files),
 }
 
 impl Recorder {
@@ -34,6 +36,7 @@ impl Recorder {
                     attributes,
                 }
             }
+            Driver::Local(file) => Writer::Local(Files::open(file)?),
             _ => Writer::None,
         };
         Ok(Recorder::with(writer))
@@ -81,7 +84,7 @@ impl Recorder {
     pub(crate) fn flush(&mut self) {
         let result = match &mut self.writer {
             Writer::None => return,
-            Writer::JsonFile { files, .. } => files.flush(),
+            Writer::JsonFile { files, .. } | Writer::Local(files) => files.flush(),
         };
         match result {
             Ok(()) => self.failing = false,
@@ -94,6 +97,16 @@ impl Recorder {
     }
 }
 
+#[cfg(test)]
+impl Recorder {
+    /// Lets what goes on in the background finish.
+    pub(crate) fn settle(&mut self) {
+        if let Writer::JsonFile { files, .. } | Writer::Local(files) = &mut self.writer {
+            files.settle();
+        }
+    }
+}
+
 impl Writer {
     fn write(&mut self, entry: &Entry<'_>) {
         match self {
@@ -101,6 +114,7 @@ impl Writer {
             Writer::JsonFile { files, attributes } => {
                 files.push(|out| json::push(out, entry, attributes));
             }
+            Writer::Local(files) => files.push(|out| local::push(out, entry)),
         }
     }
 }
