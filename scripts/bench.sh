@@ -7,4 +7,4 @@ target=$(. scripts/setup.sh && static_target)
 cargo build --release --target "$target" -p proa-agent -p proa-cli
 export PROA_BIN_DIR=$(realpath "${CARGO_TARGET_DIR:-target}/$target/release")
 export PEERS=${PEERS-$(realpath scripts/peers.sh) enter}
-exec cargo bench -p proa-agent --bench peers -- "$@"
+exec cargo test --quiet -p proa-agent --bench peers -- "$@"

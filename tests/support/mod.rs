@@ -37,7 +37,7 @@ mod agent;
 mod dockerd;
 mod http;
 mod image;
-mod leftovers;
+pub mod leftovers;
 mod programs;
 mod registry;
 
@@ -45,7 +45,7 @@ pub use agent::{Agent, poll};
 pub use dockerd::{Dockerd, inside, inside_peers};
 pub use http::{Client, Response};
 pub use image::{Files, Image};
-pub use programs::{Ran, in_path, peer, program, run};
+pub use programs::{Ran, in_path, peer, peers_root, program, run};
 pub use registry::Registry;
 
 /// A word that no other test, process or earlier run uses.
