@@ -42,5 +42,6 @@ pub use networks::id_of as network_id;
 pub use proa_images as images;
 pub use proa_protocol::Filters;
 
+pub mod seccomp;
 pub mod spec;
 pub mod system;
