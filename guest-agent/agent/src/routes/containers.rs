@@ -10,6 +10,7 @@ use proa_engine::container::{
 };
 use proa_protocol::{ContainerCreateBody, ContainerUpdateBody, ExecCreateBody};
 
+use crate::hello;
 use crate::server::{
     self, Answer, ApiError, Call, MULTIPLEXED, RAW, call::bad_json, hijack, json, no_content,
 };
@@ -89,6 +90,9 @@ async fn create(mut call: Call) -> Answer {
         ));
     }
     let body = ContainerCreateBody::from_json(&bytes).map_err(bad_json)?;
+    if hello::is_meant(&body.config.image) {
+        hello::bring(call.engine()).await?;
+    }
     let name = call.query.opt("name").filter(|name| !name.is_empty());
     let platform = call
         .query

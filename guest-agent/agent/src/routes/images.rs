@@ -6,6 +6,7 @@ use proa_engine::images::ContainerDefaults;
 use proa_protocol::TextMap;
 use proa_protocol::progress::Progress;
 
+use crate::hello;
 use crate::server::{self, Answer, ApiError, Call, Lines, json, pipe};
 
 /// Picks the verb.
@@ -86,9 +87,18 @@ async fn create(call: Call) -> Answer {
     if image.is_empty() {
         return import(call).await;
     }
+    let tag = call.query.text("tag").to_owned();
+    if hello::is_meant(&image) && matches!(tag.as_str(), "" | "latest") {
+        hello::bring(call.engine()).await?;
+        let tell = |lines: Lines| async move {
+            hello::told().iter().for_each(|line| lines.put(line));
+            Ok(())
+        };
+        return Lines::answer(tell).await;
+    }
     let source = ImageSource {
         name: image,
-        tag: call.query.text("tag").to_owned(),
+        tag,
         platform: call.wish("platform"),
         credentials: call.credentials()?,
     };
