@@ -256,6 +256,26 @@ pub fn close_range(first: u32, last: u32) -> io::Result<()> {
     check_long(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
 }
 
+/// Gives `fd` the number `number`, closed on exec, and closes every descriptor above it. As for [`close_range`], owners
+/// of what is closed must never be used again.
+pub fn keep_only(fd: OwnedFd, number: i32) -> io::Result<OwnedFd> {
+    let raw = fd.as_raw_fd();
+    let kept = if raw == number {
+        fd
+    } else {
+        // SAFETY: integers only; a number above those that `execve` keeps has no owner that is used again.
+        check(unsafe { libc::dup3(raw, number, libc::O_CLOEXEC) })?;
+        // Closed just below if it is above, and then not to be closed twice.
+        if raw > number {
+            std::mem::forget(fd);
+        }
+        // SAFETY: the descriptor has just been made.
+        unsafe { OwnedFd::from_raw_fd(number) }
+    };
+    close_range(number as u32 + 1, u32::MAX)?;
+    Ok(kept)
+}
+
 /// Makes `fd` the descriptor `number`, open across `execve`, closing whatever had that number.
 pub fn place_fd(fd: impl AsFd, number: i32) -> io::Result<()> {
     let raw = fd.as_fd().as_raw_fd();
@@ -326,6 +346,11 @@ pub fn execve_fd(fd: impl AsFd, arguments: &Strings, environment: &Strings) -> i
 
 /// A limit of `getrlimit(2)` by number, for the caller. `u64::MAX` means none.
 pub fn set_limit(resource: u32, soft: u64, hard: u64) -> io::Result<()> {
+    set_limit_of(0, resource, soft, hard)
+}
+
+/// The same for another process (`prlimit(2)`).
+pub fn set_limit_of(pid: i32, resource: u32, soft: u64, hard: u64) -> io::Result<()> {
     let limit = libc::rlimit64 {
         rlim_cur: soft,
         rlim_max: hard,
@@ -334,7 +359,7 @@ pub fn set_limit(resource: u32, soft: u64, hard: u64) -> io::Result<()> {
     check_long(unsafe {
         libc::syscall(
             libc::SYS_prlimit64,
-            0,
+            pid,
             resource,
             &raw const limit,
             ptr::null_mut::<libc::rlimit64>(),
@@ -347,7 +372,8 @@ pub fn set_limit(resource: u32, soft: u64, hard: u64) -> io::Result<()> {
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct Scheduling {
-    size: u32,
+    /// Filled in by [`set_scheduling`].
+    pub size: u32,
     /// `SCHED_*`.
     pub policy: u32,
     /// `SCHED_FLAG_*`.

@@ -22,6 +22,10 @@ pub struct Pair {
 pub fn open_in(dir: impl AsFd, path: &std::ffi::CStr) -> io::Result<Pair> {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let master = rustix::fs::openat(dir, path, flags, Mode::empty())?;
+    // Whatever else bears the name is not asked for a terminal.
+    if rustix::fs::fstat(&master)?.st_rdev != rustix::fs::makedev(5, 2) {
+        return Err(io::Error::from_raw_os_error(libc::ENOTTY));
+    }
     rustix::pty::unlockpt(&master)?;
     let peer = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let slave = rustix::pty::ioctl_tiocgptpeer(&master, peer)?;

@@ -12,4 +12,7 @@ pub mod seccomp;
 mod start_error;
 mod wire;
 
+/// The runtime specification that this follows, as state documents tell it.
+pub const OCI_VERSION: &str = "1.2.1";
+
 pub use start_error::{StartError, Step};

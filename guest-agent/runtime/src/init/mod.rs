@@ -1,12 +1,47 @@
-//! From a plan to a running first process.
+//! From a plan to a running process.
 //!
-//! [`spawn`] is called by a single-threaded process, which becomes the parent: the monitor, or the runc-compatible
-//! command line. The child carries the plan out as straight-line system calls and ends in `execve`; a step that fails
-//! travels back as a [`StartError`].
+//! ```text
+//! parent  Sources: root, binds, namespaces opened ── clone3 ──▶ child  namespaces filled, mounts, /dev
+//!         maps written                            ── Mapped ──▶
+//!         createRuntime hooks                     ◀─ Mounted ─         createContainer hooks
+//!                                                 ─ HooksDone ▶        masked paths, pivot_root
+//!         terminal's master                       ◀─ Console ──        standard streams, limits
+//!         reports `created`                       ◀── Ready ───        (with a gate) waits there
+//!                                                 ◀── Failed ──        user, capabilities, filter
+//!         the end of the conversation: it runs    ◀─── end ────        execve
+//! ```
+//! [`spawn`] and [`spawn_exec`] are called by a single-threaded process, which becomes the parent: the monitor, or the
+//! runc-compatible command line. A step that fails travels back as a [`StartError`] and leaves nothing behind.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+mod child;
+mod copy_up;
+mod credentials;
+mod devices;
+mod execute;
+mod hooks;
+mod join;
+mod mounts;
+mod protocol;
+mod reaper;
+mod root;
+mod sources;
+#[cfg(test)]
+mod tests;
 
-use crate::plan::{ExecPlan, Plan};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use proa_kernel::namespace::Namespaces;
+use proa_kernel::process::{self, CloneOptions, Cloned};
+use proa_kernel::{message, user};
+
+pub use hooks::{HookState, run as run_hooks};
+
+use self::join::Target;
+use self::protocol::{Channel, During, FromInit, ToInit, broken};
+use self::sources::Sources;
+use crate::plan::{ExecPlan, Plan, ProcessPlan, Root};
 use crate::start_error::{StartError, Step};
 
 /// Descriptors a new process is given. All are borrowed: the caller closes its own.
@@ -26,8 +61,8 @@ pub struct SpawnFds<'a> {
     pub namespaces: Vec<(u32, BorrowedFd<'a>)>,
     /// How many descriptors from 3 on the process keeps.
     pub preserve: u32,
-    /// A listening `SOCK_SEQPACKET` socket. With one, the process stops before `execve` until somebody connects, and
-    /// tells that connection what came of it ([`crate::init::release`]).
+    /// A listening `SOCK_SEQPACKET` socket. With one, the process stops before its command until somebody connects, and
+    /// tells that connection what came of it ([`release`]).
     pub gate: Option<BorrowedFd<'a>>,
 }
 
@@ -46,12 +81,46 @@ pub struct Spawned {
 
 /// Starts the first process of a container. The caller has one thread and is the process's parent.
 pub fn spawn(plan: &Plan, fds: &SpawnFds<'_>) -> Result<Spawned, StartError> {
-    let _ = (plan, fds);
-    Err(StartError {
-        step: Step::Plan,
-        object: String::new(),
-        errno: libc::ENOSYS,
-    })
+    let joins = joins(plan, fds)?;
+    let sources = Sources::open(plan)?;
+    let root_mount = match plan.root {
+        Root::Overlay(_) => Some(sources.root.try_clone().during(Step::Root, "")?),
+        Root::Plain(_) => None,
+    };
+    let (ours, theirs) = Channel::pair()?;
+    // Cgroup and time namespaces are made by the child once it is where they are to begin.
+    let namespaces = plan
+        .namespaces
+        .new_kinds()
+        .without(Namespaces::CGROUP | Namespaces::TIME);
+    let options = CloneOptions {
+        namespaces,
+        cgroup: fds.cgroup,
+        sibling: false,
+    };
+    let (pid, pidfd) = if needs_helper(plan, &joins) {
+        let run = |channel| child::run(plan, sources, &[], fds, channel);
+        let helper = join::clone_beside(&Target::Each(&joins), &options, theirs, run)?;
+        join::cloned(&ours, &helper)?
+    } else {
+        match process::clone3(&options).during(Step::Clone, "")? {
+            Cloned::Child => {
+                drop(ours);
+                child::run(plan, sources, &joins, fds, theirs)
+            }
+            Cloned::Parent { pid, pidfd } => {
+                drop((sources, theirs));
+                (pid, pidfd)
+            }
+        }
+    };
+    let spawned = Spawned {
+        pid,
+        pidfd,
+        console_master: None,
+        root_mount,
+    };
+    finish(spawned, &ours, Some(plan), &plan.process)
 }
 
 /// Starts a further process in the container whose first process is behind `init`. The new process is the caller's
@@ -61,10 +130,136 @@ pub fn spawn_exec(
     init: BorrowedFd<'_>,
     fds: &SpawnFds<'_>,
 ) -> Result<Spawned, StartError> {
-    let _ = (plan, init, fds);
-    Err(StartError {
-        step: Step::Plan,
-        object: String::new(),
-        errno: libc::ENOSYS,
-    })
+    let (ours, theirs) = Channel::pair()?;
+    let kinds = Namespaces::from_bits(plan.namespaces);
+    let options = CloneOptions {
+        namespaces: Namespaces::NONE,
+        cgroup: fds.cgroup,
+        sibling: false,
+    };
+    let run = |channel: Channel| child::run_exec(plan, fds, channel);
+    let helper = join::clone_beside(&Target::Process(init, kinds), &options, theirs, run)?;
+    let (pid, pidfd) = join::cloned(&ours, &helper)?;
+    let spawned = Spawned {
+        pid,
+        pidfd,
+        console_master: None,
+        root_mount: None,
+    };
+    finish(spawned, &ours, None, &plan.process)
+}
+
+/// Lets a process go on that waits at the gate listening at `path`, and hears what came of it.
+pub fn release(path: &Path) -> Result<(), StartError> {
+    let gate = Channel::new(message::connect(path).during_on(Step::Handshake, path)?);
+    loop {
+        match gate.receive().map_err(broken)? {
+            None => return Ok(()),
+            Some((FromInit::Failed(error), _)) => return Err(error),
+            Some(_) => {}
+        }
+    }
+}
+
+/// Everything to join: what the plan names and what the caller has open.
+fn joins(plan: &Plan, fds: &SpawnFds<'_>) -> Result<Vec<(Namespaces, OwnedFd)>, StartError> {
+    let mut joins = sources::open_joins(&plan.namespaces)?;
+    for (kind, fd) in &fds.namespaces {
+        let fd = fd.try_clone_to_owned().during(Step::JoinNamespace, "")?;
+        joins.push((Namespaces::from_bits(*kind), fd));
+    }
+    Ok(joins)
+}
+
+/// Most namespaces are joined by the process itself; these are not, and none is from inside a new user namespace.
+fn needs_helper(plan: &Plan, joins: &[(Namespaces, OwnedFd)]) -> bool {
+    let never_alone =
+        |kind| kind == Namespaces::PID || kind == Namespaces::USER || kind == Namespaces::TIME;
+    let in_user_namespace = plan.namespaces.new_kinds().contains(Namespaces::USER);
+    joins.iter().any(|(kind, _)| never_alone(*kind)) || (in_user_namespace && !joins.is_empty())
+}
+
+/// The parent's side of the conversation; a process that fails is reaped.
+fn finish(
+    mut spawned: Spawned,
+    channel: &Channel,
+    plan: Option<&Plan>,
+    process: &ProcessPlan,
+) -> Result<Spawned, StartError> {
+    match converse(&mut spawned, channel, plan, process) {
+        Ok(()) => Ok(spawned),
+        Err(error) => {
+            let _ = process::signal(&spawned.pidfd, libc::SIGKILL);
+            let _ = process::wait(&spawned.pidfd);
+            Err(error)
+        }
+    }
+}
+
+fn converse(
+    spawned: &mut Spawned,
+    channel: &Channel,
+    plan: Option<&Plan>,
+    process: &ProcessPlan,
+) -> Result<(), StartError> {
+    if let Some(plan) = plan {
+        map_ids(plan, spawned.pid, channel)?;
+    }
+    loop {
+        // The end means `execve`; a process that was killed on the way there is found by its parent's wait.
+        let Some((said, fds)) = channel.receive().map_err(broken)? else {
+            return Ok(());
+        };
+        match said {
+            FromInit::Cloned { .. } => {}
+            FromInit::Mounted => {
+                if let Some(plan) = plan {
+                    run_hooks(
+                        &plan.hooks.create_runtime,
+                        &HookState::new(plan, "creating", spawned.pid),
+                    )?;
+                }
+                channel.send(&ToInit::HooksDone, &[]).map_err(broken)?;
+            }
+            FromInit::Console => spawned.console_master = fds.into_iter().next(),
+            FromInit::Ready => return Ok(()),
+            FromInit::SeccompListener => pass_listener(process, spawned.pid, fds)?,
+            FromInit::Failed(error) => return Err(error),
+        }
+    }
+}
+
+/// What a process in a new user namespace cannot do for itself.
+fn map_ids(plan: &Plan, pid: i32, channel: &Channel) -> Result<(), StartError> {
+    let Some(maps) = &plan.namespaces.maps else {
+        return Ok(());
+    };
+    let (uids, gids) = maps.ranges();
+    user::write_maps(pid, &uids, &gids).during(Step::MapIds, plan.id.as_str())?;
+    for limit in &plan.process.rlimits {
+        process::set_limit_of(pid, limit.resource, limit.soft, limit.hard)
+            .during(Step::Limit, credentials::limit_name(limit.resource))?;
+    }
+    credentials::score(Some(pid), &plan.process)?;
+    channel.send(&ToInit::Mapped, &[]).map_err(broken)
+}
+
+/// Hands the filter's listener to the supervisor that the spec names.
+fn pass_listener(process: &ProcessPlan, pid: i32, fds: Vec<OwnedFd>) -> Result<(), StartError> {
+    let (Some(seccomp), Some(listener)) = (&process.seccomp, fds.into_iter().next()) else {
+        return Ok(());
+    };
+    let Some(path) = &seccomp.listener else {
+        return Ok(());
+    };
+    let state = serde_json::json!({
+        "ociVersion": crate::OCI_VERSION, "fds": ["seccompFd"], "pid": pid, "metadata": seccomp.listener_metadata,
+        "state": {"ociVersion": crate::OCI_VERSION, "status": "creating", "pid": pid},
+    });
+    send_listener(path, &state.to_string(), &listener).during_on(Step::Seccomp, path)
+}
+
+fn send_listener(path: &Path, state: &str, listener: &OwnedFd) -> io::Result<()> {
+    let socket = std::os::unix::net::UnixStream::connect(path)?;
+    message::send(&socket, state.as_bytes(), &[listener.as_fd()])
 }

@@ -12,12 +12,15 @@ mod error;
 mod hooks;
 mod mounts;
 mod namespaces;
+mod options;
 mod process;
+mod sysctl;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use build::own_namespaces;
 pub use error::PlanError;
 pub use hooks::{Hook, Hooks};
 pub use mounts::{Bind, FileSystem, MountPlan, MountSource};

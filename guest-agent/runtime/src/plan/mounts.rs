@@ -1,10 +1,13 @@
 //! Mounts: the spec's fstab-style options sorted into what the mount API takes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use oci_spec::runtime::Mount;
 use serde::{Deserialize, Serialize};
 
-use super::IdMaps;
+use super::build::clean;
+use super::options::{Flags, Sorted};
+use super::{CgroupView, IdMaps, PlanError};
 
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,8 +57,6 @@ pub struct Bind {
     pub id_maps: Option<IdMaps>,
     /// The id maps hold for the mounts below it too.
     pub id_maps_recursive: bool,
-    /// The source is a path inside the container's own mounts, made a moment ago (`/dev/pts/ptmx` and such).
-    pub inside: bool,
 }
 
 /// A new file system.
@@ -69,4 +70,102 @@ pub struct FileSystem {
     pub options: Vec<(String, Option<String>)>,
     /// What the image has at the target is copied into it.
     pub copy_up: bool,
+}
+
+/// What mounts depend on outside their own section.
+pub(super) struct View<'a> {
+    pub(super) bundle: &'a Path,
+    pub(super) cgroup: &'a CgroupView,
+    pub(super) cgroup_namespace: bool,
+    pub(super) label: Option<&'a str>,
+    pub(super) root_propagation: u64,
+}
+
+impl MountPlan {
+    /// Whether this brings a `/dev` from the host, which then is not ours to fill.
+    pub(super) fn is_bound_dev(&self) -> bool {
+        self.target == Path::new("/dev") && matches!(self.source, MountSource::Bind(_))
+    }
+}
+
+pub(super) fn plan(mounts: &[Mount], view: &View<'_>) -> Result<Vec<MountPlan>, PlanError> {
+    mounts.iter().map(|mount| one(mount, view)).collect()
+}
+
+fn one(mount: &Mount, view: &View<'_>) -> Result<MountPlan, PlanError> {
+    let target = clean(mount.destination())?;
+    let typ = mount.typ().as_deref().unwrap_or_default();
+    let sorted = Sorted::new(mount.options().as_deref().unwrap_or_default())?;
+    let bind = typ == "bind" || sorted.flags.contains(Flags::BIND);
+    let mut propagation = sorted.propagation.clone();
+    let source = if sorted.flags.contains(Flags::REMOUNT) {
+        MountSource::Remount
+    } else if bind {
+        if propagation.is_empty() {
+            propagation.push((view.root_propagation, true));
+        }
+        MountSource::Bind(bind_source(mount, &sorted, view.bundle)?)
+    } else {
+        file_system(typ, mount, &sorted, view)?
+    };
+    Ok(MountPlan {
+        target,
+        source,
+        set: sorted.set,
+        clear: sorted.clear,
+        recursive_set: sorted.recursive_set,
+        recursive_clear: sorted.recursive_clear,
+        propagation,
+    })
+}
+
+fn bind_source(mount: &Mount, sorted: &Sorted, bundle: &Path) -> Result<Bind, PlanError> {
+    let path = mount
+        .source()
+        .as_ref()
+        .ok_or(PlanError::Missing("source of a bind mount"))?;
+    Ok(Bind {
+        path: bundle.join(path),
+        recursive: sorted.flags.contains(Flags::RECURSIVE),
+        id_maps: IdMaps::from_spec(mount.uid_mappings().as_ref(), mount.gid_mappings().as_ref()),
+        id_maps_recursive: sorted.flags.contains(Flags::RECURSIVE_IDMAP),
+    })
+}
+
+fn file_system(
+    typ: &str,
+    mount: &Mount,
+    sorted: &Sorted,
+    view: &View<'_>,
+) -> Result<MountSource, PlanError> {
+    if typ.is_empty() {
+        return Err(PlanError::Missing("type of a mount"));
+    }
+    if typ == "cgroup"
+        && let CgroupView::PerController(hierarchies) = view.cgroup
+    {
+        return Ok(MountSource::Cgroup1 {
+            hierarchies: hierarchies.clone(),
+            namespaced: view.cgroup_namespace,
+        });
+    }
+    let fstype = if typ == "cgroup" { "cgroup2" } else { typ };
+    let mut options = sorted.options.clone();
+    // Kernel file systems that are shared with the host refuse options of one mount's own.
+    if matches!(fstype, "cgroup2") {
+        options.clear();
+    }
+    if let Some(label) = view.label
+        && matches!(fstype, "tmpfs" | "mqueue" | "devpts")
+    {
+        options.push(("context".to_owned(), Some(label.to_owned())));
+    }
+    Ok(MountSource::New(FileSystem {
+        fstype: fstype.to_owned(),
+        source: mount.source().as_ref().map_or(fstype.to_owned(), |source| {
+            source.to_string_lossy().into_owned()
+        }),
+        options,
+        copy_up: sorted.flags.contains(Flags::COPY_UP),
+    }))
 }

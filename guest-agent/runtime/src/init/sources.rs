@@ -1,0 +1,184 @@
+//! What the parent opens before the child exists: the root, sources of binds, namespaces to join.
+//!
+//! The child inherits the descriptors. What cannot be opened is reported without a process having been made.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use proa_kernel::mount::{self, Change, attribute, propagation};
+use proa_kernel::namespace::Namespaces;
+use proa_kernel::user;
+use rustix::fs::{Mode, OFlags};
+
+use super::protocol::During;
+use super::root;
+use crate::plan::{Bind, IdMaps, MountPlan, MountSource, NamespacePlan, Plan, Root};
+use crate::start_error::{StartError, Step};
+
+/// Everything opened.
+#[derive(Debug)]
+pub(super) struct Sources {
+    /// The root, detached.
+    pub(super) root: OwnedFd,
+    /// One entry per mount of the plan; binds have what to place.
+    pub(super) mounts: Vec<Vec<OwnedFd>>,
+    /// One entry per device where they are bound instead of made.
+    pub(super) devices: Vec<OwnedFd>,
+}
+
+impl Sources {
+    pub(super) fn open(plan: &Plan) -> Result<Self, StartError> {
+        let maps = plan.namespaces.maps.as_ref();
+        let overlay = matches!(plan.root, Root::Overlay(_));
+        let mapped = maps
+            .filter(|_| overlay)
+            .map(id_namespace)
+            .transpose()
+            .during(Step::MapIds, plan.id.as_str())?;
+        let shared = plan.root_propagation == propagation::SHARED;
+        let root = root::mount(&plan.root, shared, mapped.as_ref().map(AsFd::as_fd))?;
+        let mounts = plan
+            .mounts
+            .iter()
+            .map(mount_sources)
+            .collect::<Result<_, _>>()?;
+        // A user namespace may not make device nodes.
+        let bind_devices = plan.namespaces.own_kinds().contains(Namespaces::USER);
+        let devices = if bind_devices {
+            device_sources(plan)?
+        } else {
+            Vec::new()
+        };
+        Ok(Self {
+            root,
+            mounts,
+            devices,
+        })
+    }
+}
+
+/// The namespaces that the plan joins by path, in its order.
+pub(super) fn open_joins(plan: &NamespacePlan) -> Result<Vec<(Namespaces, OwnedFd)>, StartError> {
+    plan.join
+        .iter()
+        .map(|join| {
+            let fd = rustix::fs::open(&join.path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+            Ok((
+                Namespaces::from_bits(join.kind),
+                fd.during_on(Step::JoinNamespace, &join.path)?,
+            ))
+        })
+        .collect()
+}
+
+fn id_namespace(maps: &IdMaps) -> io::Result<OwnedFd> {
+    let (uids, gids) = maps.ranges();
+    user::namespace(&uids, &gids)
+}
+
+fn mount_sources(plan: &MountPlan) -> Result<Vec<OwnedFd>, StartError> {
+    match &plan.source {
+        MountSource::Bind(bind) => Ok(vec![bind_source(bind, plan)?]),
+        MountSource::Cgroup1 {
+            hierarchies,
+            namespaced: false,
+        } => hierarchies
+            .iter()
+            .map(|hierarchy| {
+                let path = &hierarchy.directory;
+                cgroup_source(path, plan).during_on(Step::MountSource, path)
+            })
+            .collect(),
+        MountSource::New(_) | MountSource::Remount | MountSource::Cgroup1 { .. } => Ok(Vec::new()),
+    }
+}
+
+fn cgroup_source(path: &Path, plan: &MountPlan) -> io::Result<OwnedFd> {
+    let tree = mount::clone_path(path, false)?;
+    let change = Change {
+        set: plan.set,
+        propagation: propagation::PRIVATE,
+        ..Change::default()
+    };
+    mount::change(&tree, &change, false)?;
+    Ok(tree)
+}
+
+fn bind_source(bind: &Bind, plan: &MountPlan) -> Result<OwnedFd, StartError> {
+    let tree =
+        mount::clone_path(&bind.path, bind.recursive).during_on(Step::MountSource, &bind.path)?;
+    change(tree.as_fd(), plan).during_on(Step::Mount, &plan.target)?;
+    if let Some(maps) = &bind.id_maps {
+        map_bind(tree.as_fd(), maps, bind.id_maps_recursive)
+            .during_on(Step::MapIds, &plan.target)?;
+    }
+    Ok(tree)
+}
+
+fn map_bind(tree: BorrowedFd<'_>, maps: &IdMaps, recursive: bool) -> io::Result<()> {
+    let namespace = id_namespace(maps)?;
+    mount::change(
+        tree,
+        &Change {
+            user_namespace: Some(namespace.as_fd()),
+            ..Change::default()
+        },
+        recursive,
+    )
+}
+
+/// Applies a mount's attributes and propagation, in as few calls as their scopes allow.
+pub(super) fn change(tree: BorrowedFd<'_>, plan: &MountPlan) -> io::Result<()> {
+    let (set, clear) = (plan.set, plan.clear);
+    if set | clear != 0 {
+        mount::change(
+            tree,
+            &Change {
+                set,
+                clear: whole_atime(set, clear),
+                ..Change::default()
+            },
+            false,
+        )?;
+    }
+    let (set, clear) = (plan.recursive_set, plan.recursive_clear);
+    if set | clear != 0 {
+        mount::change(
+            tree,
+            &Change {
+                set,
+                clear: whole_atime(set, clear),
+                ..Change::default()
+            },
+            true,
+        )?;
+    }
+    for &(propagation, recursive) in &plan.propagation {
+        mount::change(
+            tree,
+            &Change {
+                propagation,
+                ..Change::default()
+            },
+            recursive,
+        )?;
+    }
+    Ok(())
+}
+
+/// The kernel wants all access time bits cleared when any of them changes.
+fn whole_atime(set: u64, clear: u64) -> u64 {
+    if (set | clear) & attribute::ATIME == 0 {
+        clear
+    } else {
+        clear | attribute::ATIME
+    }
+}
+
+fn device_sources(plan: &Plan) -> Result<Vec<OwnedFd>, StartError> {
+    plan.devices
+        .iter()
+        .map(|device| mount::clone_path(&device.path, false).during_on(Step::Device, &device.path))
+        .collect()
+}

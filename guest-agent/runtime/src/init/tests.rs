@@ -1,0 +1,1 @@
+//! The first process in real namespaces (root).
