@@ -1,8 +1,10 @@
 //! What `serve` hands over to have a container's first process started: a plain value, sent in a memfd.
 
-use std::os::fd::BorrowedFd;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::log::LogSink;
@@ -36,6 +38,10 @@ pub struct LaunchFds<'a> {
     pub cgroup1_tasks: &'a [BorrowedFd<'a>],
     /// Namespaces to join beside those the plan names by path, as `CLONE_NEW*` bit and descriptor.
     pub namespaces: &'a [(u32, BorrowedFd<'a>)],
+    /// Becomes readable when the cgroup may have run out of memory: makes `Event::Oom`.
+    pub oom_watch: Option<BorrowedFd<'a>>,
+    /// The cgroup's `memory.events` (version 1: `memory.oom_control`), opened for reading: makes `Exit::oom_killed`.
+    pub oom_counter: Option<BorrowedFd<'a>>,
 }
 
 /// Where a process reads its standard input from.
@@ -111,6 +117,15 @@ impl Exit {
 /// The monitor's socket in a container's folder of running state.
 pub fn monitor_socket(run_dir: &Path) -> PathBuf {
     run_dir.join("monitor.sock")
+}
+
+/// The same with a path that fits a socket address, however long the folder's own is: valid while the returned descriptor
+/// is open.
+pub(crate) fn short_monitor_socket(run_dir: &Path) -> io::Result<(OwnedFd, PathBuf)> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let dir = rustix::fs::open(run_dir, flags, Mode::empty())?;
+    let path = format!("/proc/self/fd/{}/monitor.sock", dir.as_raw_fd());
+    Ok((dir, path.into()))
 }
 
 /// The first process's exit record.

@@ -16,7 +16,9 @@
 //! process for every container.
 
 mod connection;
+mod launch;
 pub mod message;
+mod oom;
 mod output;
 mod record;
 mod requests;
@@ -48,7 +50,7 @@ fn live(seed: Seed) -> io::Result<()> {
     let _ = rustix::process::setsid();
     let launch: Launch = wire::read_value(&seed.launch)?;
     drop(seed.launch);
-    match watch::Monitor::launch(launch, seed.connection, seed.others)? {
+    match watch::Monitor::launch(launch, seed.connection, seed.others) {
         Some(monitor) => monitor.live(),
         None => Ok(()),
     }

@@ -145,7 +145,14 @@ fn uses<'a>(with: &LaunchFds<'a>) -> impl Iterator<Item = (Use, BorrowedFd<'a>)>
         .namespaces
         .iter()
         .map(|(kind, fd)| (Use::Namespace(*kind), *fd));
-    attaches.chain(cgroup).chain(tasks).chain(namespaces)
+    let oom_watch = with.oom_watch.into_iter().map(|fd| (Use::OomWatch, fd));
+    let oom_counter = with.oom_counter.into_iter().map(|fd| (Use::OomCounter, fd));
+    attaches
+        .chain(cgroup)
+        .chain(tasks)
+        .chain(namespaces)
+        .chain(oom_watch)
+        .chain(oom_counter)
 }
 
 impl AsFd for Keeper {

@@ -10,7 +10,7 @@ use proa_kernel::message;
 use rustix::event::PollFlags;
 
 use super::{ExecLaunch, Hello, Message, Refusal, Reply, Request, StartError, Started};
-use crate::launch::monitor_socket;
+use crate::launch::{monitor_socket, short_monitor_socket};
 use crate::monitor::message::VERSION;
 use crate::wire;
 
@@ -76,7 +76,7 @@ impl Monitor {
     /// started again. Blocks for one round trip.
     pub fn connect(run_dir: &Path) -> Result<(Monitor, Hello), ConnectError> {
         let path = monitor_socket(run_dir);
-        let monitor = match message::connect(&path).and_then(Monitor::new) {
+        let monitor = match connect(run_dir) {
             Ok(monitor) => monitor,
             Err(error) => return Err(no_connection(path, error)),
         };
@@ -187,6 +187,11 @@ impl Monitor {
             super::wait_for(&self.socket, PollFlags::IN, Some(deadline))?;
         }
     }
+}
+
+fn connect(run_dir: &Path) -> io::Result<Monitor> {
+    let (_dir, path) = short_monitor_socket(run_dir)?;
+    message::connect(&path).and_then(Monitor::new)
 }
 
 fn no_connection(path: PathBuf, error: io::Error) -> ConnectError {

@@ -33,6 +33,10 @@ pub(crate) enum Use {
     Cgroup1Tasks,
     /// A namespace of that kind to join.
     Namespace(u32),
+    /// Becomes readable when memory may have run out.
+    OomWatch,
+    /// Counts the kernel's kills.
+    OomCounter,
 }
 
 /// What the keeper tells.

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
+use proa_kernel::cgroup::{CgroupPath, Hierarchy};
 use proa_kernel::process::{self, Ended};
 use proa_kernel::signal::{self, Signals};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -161,7 +162,11 @@ impl Keeper {
 
     /// Kills a container whose monitor is gone: its cgroup, and what became the keeper's child by the monitor's death.
     fn kill_what_is_left(&self, monitor: &Monitor) {
-        let _ = &monitor.cgroup;
+        if let Some(path) = &monitor.cgroup
+            && let Err(error) = kill_cgroup(path)
+        {
+            eprintln!("proa: keeper: kill cgroup {path}: {error}");
+        }
         let Ok(children) = std::fs::read_to_string("/proc/thread-self/children") else {
             return;
         };
@@ -249,4 +254,11 @@ impl Keeper {
         let fds: Vec<BorrowedFd<'_>> = fd.into_iter().map(AsFd::as_fd).collect();
         wire::send(control, 0, what, &fds).is_ok()
     }
+}
+
+/// Finds its way about the cgroups only now, so that the keeper stays small.
+fn kill_cgroup(path: &str) -> Result<(), Box<dyn std::error::Error>> {
+    Ok(Hierarchy::detect()?
+        .open(&path.parse::<CgroupPath>()?)
+        .kill()?)
 }

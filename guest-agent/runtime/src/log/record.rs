@@ -1,14 +1,13 @@
 //! The monitor's side of a log: takes what was read and hands entries to the driver.
 
-use std::io;
-
 use super::Stream;
 use super::clock;
 use super::files::Files;
 use super::json;
 use super::lines::{Entry, Lines};
 use super::local;
-use super::sink::{Driver, LogSink};
+use super::sink::{Driver, FileLog, LogSink};
+use crate::start_error::{StartError, Step};
 
 /// Records one process's output.
 pub(crate) struct Recorder {
@@ -27,16 +26,16 @@ enum Writer {
 
 impl Recorder {
     /// Opens the driver.
-    pub(crate) fn open(sink: LogSink) -> io::Result<Recorder> {
+    pub(crate) fn open(sink: LogSink) -> Result<Recorder, StartError> {
         let writer = match sink.driver {
             Driver::JsonFile(file) => {
                 let attributes = json::attributes(&file.attributes).into();
                 Writer::JsonFile {
-                    files: Files::open(file)?,
+                    files: open_files(file)?,
                     attributes,
                 }
             }
-            Driver::Local(file) => Writer::Local(Files::open(file)?),
+            Driver::Local(file) => Writer::Local(open_files(file)?),
             _ => Writer::None,
         };
         Ok(Recorder::with(writer))
@@ -105,6 +104,11 @@ impl Recorder {
             files.settle();
         }
     }
+}
+
+fn open_files(file: FileLog) -> Result<Files, StartError> {
+    let path = file.path.display().to_string();
+    Files::open(file).map_err(|error| StartError::new(Step::Monitor, path, &error))
 }
 
 impl Writer {

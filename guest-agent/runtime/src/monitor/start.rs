@@ -7,7 +7,6 @@ use rustix::fs::{Mode, OFlags};
 use rustix::pipe::PipeFlags;
 
 use crate::init::{self, SpawnFds, Spawned};
-use crate::keeper::message::Use;
 use crate::plan::{ExecPlan, Plan, ProcessPlan};
 use crate::start_error::{StartError, Step};
 
@@ -30,23 +29,12 @@ pub(super) struct Child {
 /// What every process of the container is born into.
 #[derive(Default)]
 pub(super) struct Surroundings {
-    cgroup: Option<OwnedFd>,
-    cgroup1_tasks: Vec<OwnedFd>,
-    namespaces: Vec<(u32, OwnedFd)>,
+    pub(super) cgroup: Option<OwnedFd>,
+    pub(super) cgroup1_tasks: Vec<OwnedFd>,
+    pub(super) namespaces: Vec<(u32, OwnedFd)>,
 }
 
 impl Surroundings {
-    /// Takes a descriptor that goes with the launch; gives it back if it is something else.
-    pub(super) fn take(&mut self, purpose: Use, fd: OwnedFd) -> Option<(Use, OwnedFd)> {
-        match purpose {
-            Use::Attach(_) => return Some((purpose, fd)),
-            Use::Cgroup => self.cgroup = Some(fd),
-            Use::Cgroup1Tasks => self.cgroup1_tasks.push(fd),
-            Use::Namespace(kind) => self.namespaces.push((kind, fd)),
-        }
-        None
-    }
-
     /// Drops what only the first process needs.
     pub(super) fn settle(&mut self) {
         self.namespaces = Vec::new();

@@ -6,33 +6,36 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use proa_kernel::process::{self, Ended};
-use proa_kernel::signal::{self, Signals};
+use proa_kernel::signal;
 use rustix::event::{PollFd, PollFlags};
 
 use super::connection::Connection;
 use super::message::{Event, Message, Started};
+use super::oom::Oom;
 use super::output::{Output, Part};
 use super::record;
-use super::start::{self, Child, Surroundings};
-use crate::keeper::message::Use;
-use crate::launch::{Exit, Launch, monitor_socket};
+use super::start::{Child, Surroundings};
+use crate::launch::{Exit, monitor_socket};
 use crate::log::clock;
 use crate::log::record::Recorder;
 
 /// Everything a monitor holds.
 pub(super) struct Monitor {
-    run_dir: PathBuf,
-    signals: OwnedFd,
-    listener: Option<OwnedFd>,
-    connections: Vec<Connection>,
-    recorder: Recorder,
+    pub(super) run_dir: PathBuf,
+    pub(super) signals: OwnedFd,
+    pub(super) listener: Option<OwnedFd>,
+    pub(super) connections: Vec<Connection>,
+    pub(super) recorder: Recorder,
+    pub(super) oom: Oom,
     pub(super) surroundings: Surroundings,
     pub(super) started: Started,
     pub(super) init: Process,
     pub(super) exit: Option<Exit>,
     pub(super) execs: Vec<Exec>,
     /// Output of execs that ended, until their clients have it.
-    lingering: Vec<Output>,
+    pub(super) lingering: Vec<Output>,
+    /// A record that could not be written: told by the exit code.
+    pub(super) unrecorded: Option<io::Error>,
 }
 
 /// A process that the monitor reaps.
@@ -55,6 +58,7 @@ pub(super) struct Exec {
 #[derive(Clone, Copy)]
 enum Token {
     Signals,
+    Oom,
     Listener,
     Connection(usize),
     Init(Part),
@@ -79,61 +83,6 @@ impl Process {
 }
 
 impl Monitor {
-    /// Starts the first process and tells the first connection; `None` when it did not start, which was told too.
-    pub(super) fn launch(
-        launch: Launch,
-        connection: OwnedFd,
-        others: Vec<(Use, OwnedFd)>,
-    ) -> io::Result<Option<Monitor>> {
-        let watched = Signals::of(&[libc::SIGCHLD]);
-        let signals = watched.descriptor()?;
-        let mut connection = Connection::new(connection);
-        let mut surroundings = Surroundings::default();
-        let attaches: Vec<_> = others
-            .into_iter()
-            .filter_map(|(purpose, fd)| surroundings.take(purpose, fd))
-            .collect();
-        let listener = listen(&launch)?;
-        let recorder = Recorder::open(launch.log)?;
-        let child = match start::first(&launch.plan, launch.stdin.is_open(), &surroundings) {
-            Ok(child) => child,
-            Err(error) => {
-                let _ = fs::remove_file(monitor_socket(&launch.run_dir));
-                connection.send(0, &Message::Launched(Err(error)), None);
-                return Ok(None);
-            }
-        };
-        surroundings.settle();
-        let (mut init, stdin) = Process::new(child);
-        for (purpose, socket) in attaches {
-            if let Use::Attach(streams) = purpose {
-                init.output.attach(socket, streams);
-            }
-        }
-        let own = rustix::process::getpid().as_raw_nonzero().get() as u32;
-        let started = Started {
-            pid: init.pid as u32,
-            time: clock::now(),
-            monitor: own,
-        };
-        let shared = stdin.as_ref().map(start::duplicate).transpose()?;
-        init.stdin = stdin;
-        connection.send(0, &Message::Launched(Ok(started)), shared);
-        Ok(Some(Monitor {
-            run_dir: launch.run_dir,
-            signals,
-            listener: Some(listener),
-            connections: vec![connection],
-            recorder,
-            surroundings,
-            started,
-            init,
-            exit: None,
-            execs: Vec::new(),
-            lingering: Vec::new(),
-        }))
-    }
-
     pub(super) fn live(mut self) -> io::Result<()> {
         while !self.is_done() {
             for (token, flags) in self.wait()? {
@@ -141,7 +90,7 @@ impl Monitor {
             }
             self.tidy();
         }
-        Ok(())
+        self.unrecorded.map_or(Ok(()), Err)
     }
 
     fn is_done(&self) -> bool {
@@ -161,6 +110,9 @@ impl Monitor {
             polled.push(PollFd::from_borrowed_fd(fd, flags));
         };
         watch(Token::Signals, self.signals.as_fd(), PollFlags::IN);
+        if let Some(oom) = self.oom.watch() {
+            watch(Token::Oom, oom, PollFlags::IN);
+        }
         if let Some(listener) = &self.listener {
             watch(Token::Listener, listener.as_fd(), PollFlags::IN);
         }
@@ -198,6 +150,12 @@ impl Monitor {
             Token::Signals => {
                 while signal::take(&self.signals)?.is_some() {}
                 self.reap()
+            }
+            Token::Oom => {
+                if self.oom.has_struck() {
+                    self.tell(&Event::Oom);
+                }
+                Ok(())
             }
             Token::Listener => {
                 self.accept();
@@ -263,8 +221,8 @@ impl Monitor {
     fn reap(&mut self) -> io::Result<()> {
         loop {
             match process::reap_any() {
-                Ok(Some((pid, how))) if pid == self.init.pid => self.init_ended(how)?,
-                Ok(Some((pid, how))) => self.exec_ended(pid, how)?,
+                Ok(Some((pid, how))) if pid == self.init.pid => self.init_ended(how),
+                Ok(Some((pid, how))) => self.exec_ended(pid, how),
                 Ok(None) => return Ok(()),
                 Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(()),
                 Err(error) => return Err(error),
@@ -272,11 +230,11 @@ impl Monitor {
         }
     }
 
-    fn init_ended(&mut self, how: Ended) -> io::Result<()> {
+    fn init_ended(&mut self, how: Ended) {
         self.init.stdin = None;
         self.init.output.drain(&mut self.recorder);
-        let exit = record::exit(how, clock::now(), false);
-        record::write_exit(&self.run_dir, &exit)?;
+        let exit = record::exit(how, clock::now(), self.oom.ever());
+        self.unrecorded = record::write_exit(&self.run_dir, &exit).err();
         self.exit = Some(exit);
         // A client that comes from now on finds the record.
         self.listener = None;
@@ -285,23 +243,23 @@ impl Monitor {
         // From here on the unmount delays nobody.
         self.init.root_mount = None;
         self.init.output.close_served();
-        Ok(())
     }
 
-    fn exec_ended(&mut self, pid: i32, how: Ended) -> io::Result<()> {
+    fn exec_ended(&mut self, pid: i32, how: Ended) {
         let Some(index) = self.execs.iter().position(|exec| exec.process.pid == pid) else {
-            return Ok(());
+            return;
         };
         let mut exec = self.execs.remove(index);
         exec.process.output.drain(&mut Recorder::none());
         let exit = record::exit(how, clock::now(), false);
-        record::write_exec_exit(&self.run_dir, &exec.id, &exit)?;
+        if let Err(error) = record::write_exec_exit(&self.run_dir, &exec.id, &exit) {
+            eprintln!("proa: monitor: record the end of exec {}: {error}", exec.id);
+        }
         self.tell(&Event::ExecExited {
             id: exec.id.into(),
             exit,
         });
         self.lingering.push(exec.process.output);
-        Ok(())
     }
 
     fn tell(&mut self, event: &Event) {
@@ -309,23 +267,4 @@ impl Monitor {
             connection.send(0, &Message::Event(event.clone()), None);
         }
     }
-}
-
-/// The control socket; one left by an earlier run is replaced.
-fn listen(launch: &Launch) -> io::Result<OwnedFd> {
-    let path = monitor_socket(&launch.run_dir);
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let listener = match proa_kernel::message::listen(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(&launch.run_dir)?;
-            proa_kernel::message::listen(&path)?
-        }
-        other => other?,
-    };
-    rustix::io::ioctl_fionbio(&listener, true)?;
-    let _ = fs::remove_file(crate::launch::exit_file(&launch.run_dir));
-    Ok(listener)
 }
