@@ -8,6 +8,9 @@ use jiff::{Timestamp, tz::TimeZone};
 /// What Go's zero time looks like: "never".
 pub const NEVER: &str = "0001-01-01T00:00:00Z";
 
+/// 1970.
+pub const EPOCH: Timestamp = Timestamp::UNIX_EPOCH;
+
 /// Why a point in time cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("failed to parse value as time or duration: {0:?}")]
