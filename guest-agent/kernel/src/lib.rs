@@ -7,6 +7,7 @@
 
 #![expect(unsafe_code, reason = "this crate is where system calls are made safe")]
 
+mod bpf;
 pub mod capability;
 pub mod cgroup;
 pub mod filter;
