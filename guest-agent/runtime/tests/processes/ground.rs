@@ -14,7 +14,7 @@ use proa_runtime::client::{
 };
 use proa_runtime::keeper;
 use proa_runtime::log::LogSink;
-use proa_runtime::plan::{ExecPlan, ProcessPlan, TerminalPlan};
+use proa_runtime::plan::{ProcessPlan, TerminalPlan};
 use tempfile::TempDir;
 
 use crate::plan;
@@ -220,13 +220,9 @@ impl Running {
 
 /// An exec of a shell script.
 pub fn exec(id: &str, script: &str) -> ExecLaunch {
-    let process = process(&["/bin/sh", "-c", script]);
     ExecLaunch {
         id: id.into(),
-        plan: ExecPlan {
-            namespaces: 0,
-            process,
-        },
+        plan: plan::exec(&["/bin/sh", "-c", script]),
         stdin: false,
         streams: Streams::BOTH,
     }

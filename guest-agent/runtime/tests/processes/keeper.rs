@@ -75,7 +75,7 @@ fn a_killed_monitor_is_told_and_takes_its_container_along() {
         Err(ConnectError::Gone(_))
     ));
     assert_eq!(exit(&ground.run_dir("c")).unwrap(), None);
-    kill(other.started.pid, 15);
+    kill(other.started.pid, 9);
     assert!(monitor_ended(&ground, other.started.monitor));
 }
 

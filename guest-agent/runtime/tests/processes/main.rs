@@ -6,6 +6,7 @@
 mod exec;
 mod ground;
 mod keeper;
+mod measure;
 mod output;
 mod plan;
 mod stdin;
@@ -21,6 +22,7 @@ type Test = (&'static str, fn());
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some(ground::KEEPER) => return ExitCode::from(ground::be_keeper()),
+        Some("measure") => return measure::run(),
         Some(keeper::SERVICE) => return keeper::be_service(),
         _ => {}
     }
