@@ -6,6 +6,7 @@
 mod support;
 
 mod difference;
+mod docker_cli;
 mod documents;
 mod errors;
 mod ground;

@@ -104,6 +104,16 @@ const APPLETS: &[&str] = &[
 pub struct Files(tar::Builder<Vec<u8>>);
 
 impl Files {
+    /// A tar of what `fill` adds.
+    pub fn tar(fill: impl FnOnce(Files) -> Files) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        builder.mode(tar::HeaderMode::Deterministic);
+        fill(Files(builder))
+            .0
+            .into_inner()
+            .expect("a vector takes every byte")
+    }
+
     pub fn folder(self, path: &str, mode: u32) -> Self {
         self.entry(path, mode, tar::EntryType::Directory, None, b"")
     }
@@ -189,14 +199,7 @@ impl Image {
 
     /// One more layer on top.
     pub fn layer(mut self, fill: impl FnOnce(Files) -> Files) -> Self {
-        let mut builder = tar::Builder::new(Vec::new());
-        builder.mode(tar::HeaderMode::Deterministic);
-        self.layers.push(
-            fill(Files(builder))
-                .0
-                .into_inner()
-                .expect("a vector takes every byte"),
-        );
+        self.layers.push(Files::tar(fill));
         self
     }
 

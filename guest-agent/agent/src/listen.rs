@@ -90,6 +90,16 @@ fn unix(path: &Path, group: Option<&str>) -> Result<OwnedFd, ListenError> {
     Ok(listener.into())
 }
 
+/// Removes the unix sockets, once nobody will listen at them.
+pub(crate) fn remove(hosts: &[String]) {
+    for host in hosts {
+        if let Ok(Address::Unix(path)) = host.parse() {
+            // What is gone already needs no removal.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
 /// The group that may use the socket: the one asked for, or `proa`, or `docker`.
 fn group_of_clients(asked: Option<&str>) -> Result<Option<u32>, ListenError> {
     let groups = fs::read_to_string("/etc/group").unwrap_or_default();

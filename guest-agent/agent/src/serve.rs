@@ -113,9 +113,13 @@ async fn serve(
             .map_err(|e| ServeError::System("listen at an inherited socket", e))?;
     }
     info!("serving the API at {}", settings.hosts.join(", "));
-    tokio::select! {
-        told = stopped() => told.map_err(|e| ServeError::System("wait for signals", e))?,
-        () = engine.stop_asked() => {}
+    // A signal ends this process only, and the keeper starts it again; the keeper's word ends the engine.
+    let for_good = tokio::select! {
+        told = stopped() => told.map(|()| false).map_err(|e| ServeError::System("wait for signals", e))?,
+        () = engine.stop_asked() => true,
+    };
+    if for_good {
+        listen::remove(&settings.hosts);
     }
     info!("stopping; containers go on");
     if !server.drain(PATIENCE).await {
