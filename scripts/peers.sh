@@ -6,9 +6,12 @@
 #   scripts/peers.sh setup
 #   scripts/peers.sh enter podman info       runs there; the machine's own root is at /host
 #   scripts/peers.sh bin DIR                 writes starters into DIR that run single programs from outside
+#
+# Setup also leaves an OCI layout with two images of Debian's own files in ROOT/images: debian:13, made by debootstrap,
+# and nginx:1, which adds one layer to it.
 set -euo pipefail
 
-root=${PEERS_ROOT:-/var/cache/proa-peers}
+root=${PEERS_ROOT:-/var/cache/proa/peers}
 suite=trixie
 packages=(
     docker.io docker-cli containerd runc podman crun conmon netavark aardvark-dns passt uidmap
@@ -29,9 +32,33 @@ setup() {
     cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
     cp -n /etc/apt/apt.conf.d/* "$root/etc/apt/apt.conf.d/" 2>/dev/null || true
     in_root apt-get update -qq
+    rm -rf --one-file-system "$root-debian"
+    cp -a "$root" "$root-debian"
     in_root apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+    images
     mkdir -p "$root/host"
     touch "$root/.complete"
+}
+
+# The two images, packed by umoci.
+images() {
+    local layout=$root/images bundle=$root-bundle
+    bin "$root-bin"
+    PATH=$root-bin:$PATH
+    umoci init --layout "$layout"
+    umoci new --image "$layout:debian"
+    umoci unpack --image "$layout:debian" "$bundle"
+    rm -rf "$root-debian"/var/cache/apt/archives/*.deb
+    cp -a "$root-debian/." "$bundle/rootfs/"
+    umoci repack --refresh-bundle --image "$layout:debian" "$bundle"
+    umoci config --image "$layout:debian" --config.cmd bash --config.env PATH=/usr/sbin:/usr/bin:/sbin:/bin
+    chroot "$bundle/rootfs" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light >/dev/null
+    rm -rf "$bundle"/rootfs/var/cache/apt/archives/*.deb "$bundle"/rootfs/var/lib/apt/lists/*
+    umoci tag --image "$layout:debian" nginx
+    umoci repack --image "$layout:nginx" "$bundle"
+    umoci config --image "$layout:nginx" --clear=config.cmd --config.cmd nginx --config.cmd=-g --config.cmd 'daemon off;' \
+        --config.env PATH=/usr/sbin:/usr/bin:/sbin:/bin --config.exposedports 80/tcp --config.stopsignal SIGQUIT
+    rm -rf --one-file-system "$bundle" "$root-debian" "$root-bin"
 }
 
 in_root() {

@@ -56,15 +56,15 @@ add_program() {
 
 # Programs out of the peers' root, where tests look for them, with that root's own libraries.
 add_peers() {
-    local peers=${PEERS_ROOT:-/var/cache/proa-peers} program library
+    local peers=${PEERS_ROOT:-/var/cache/proa/peers} program library
     local libraries=lib/x86_64-linux-gnu loader=lib64/ld-linux-x86-64.so.2
-    mkdir -p "$root/var/cache/proa-peers"/{usr/bin,lib64,$libraries}
-    cp -L "$peers/$loader" "$root/var/cache/proa-peers/$loader"
+    mkdir -p "$root/var/cache/proa/peers"/{usr/bin,lib64,$libraries}
+    cp -L "$peers/$loader" "$root/var/cache/proa/peers/$loader"
     for program in "$@"; do
-        cp "$peers/usr/bin/$program" "$root/var/cache/proa-peers/usr/bin/"
+        cp "$peers/usr/bin/$program" "$root/var/cache/proa/peers/usr/bin/"
         for library in $("$peers/$loader" --library-path "$peers/$libraries" --list "$peers/usr/bin/$program" |
             grep -o "$peers/$libraries/[^ ]*"); do
-            cp -L "$library" "$root/var/cache/proa-peers/$libraries/"
+            cp -L "$library" "$root/var/cache/proa/peers/$libraries/"
         done
     done
     mkdir -p "$root/etc/containers"

@@ -64,7 +64,7 @@ pub fn peer(name: &str) -> Command {
 
 pub fn peers_root() -> PathBuf {
     std::env::var_os("PEERS_ROOT")
-        .map_or_else(|| PathBuf::from("/var/cache/proa-peers"), PathBuf::from)
+        .map_or_else(|| PathBuf::from("/var/cache/proa/peers"), PathBuf::from)
 }
 
 /// What a finished program left: its exit code and both streams as text.
