@@ -85,6 +85,7 @@ impl Agent {
 
     /// A new engine over the same folders, after [`Self::stop`] or a crash.
     pub fn start_again(&mut self) {
+        let _ = self.child.wait();
         self.child = serve(&self.folder, &self.run, &self.arguments);
         self.wait_until_up();
     }

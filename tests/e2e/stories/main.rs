@@ -1,0 +1,13 @@
+//! Stories of the engine, told over its API and by its users' command lines, against the real kernel. They run natively
+//! and once more in the guest of `scripts/dev vm`, where cgroups are version 2 and every limit is enforced.
+#![allow(unreachable_pub, reason = "shared between the modules of one test")]
+
+#[path = "../../support/mod.rs"]
+mod support;
+
+mod crash;
+mod debian;
+mod hello;
+mod kit;
+mod limits;
+mod traces;
