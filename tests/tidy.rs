@@ -150,10 +150,7 @@ fn key(line: &str) -> &str {
 #[test]
 fn crates_depend_only_along_the_arrows() {
     let mut violations = Vec::new();
-    for manifest in files()
-        .into_iter()
-        .filter(|name| is_product_manifest(name))
-    {
+    for manifest in files().into_iter().filter(|name| is_product_manifest(name)) {
         let tables = tables(&read(&manifest));
         let named = tables["package"]
             .iter()
@@ -205,10 +202,7 @@ fn every_dependency_says_what_it_is_for() {
 #[test]
 fn members_take_versions_from_the_workspace() {
     let mut violations = Vec::new();
-    for manifest in files()
-        .into_iter()
-        .filter(|name| is_product_manifest(name))
-    {
+    for manifest in files().into_iter().filter(|name| is_product_manifest(name)) {
         for (_, lines) in tables(&read(&manifest))
             .iter()
             .filter(|(header, _)| header.ends_with("dependencies"))

@@ -6,7 +6,7 @@ pub struct Query(Vec<(String, String)>);
 
 /// A parameter that should be a number.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("invalid value {value:?} for parameter {name}: not a number")]
+#[error("invalid {name}: strconv.Atoi: parsing {value:?}: invalid syntax")]
 pub struct BadQuery {
     /// The parameter.
     pub name: &'static str,
@@ -150,7 +150,7 @@ mod tests {
         let error = Query::parse("n=x").number("n").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "invalid value \"x\" for parameter n: not a number"
+            "invalid n: strconv.Atoi: parsing \"x\": invalid syntax"
         );
     }
 }

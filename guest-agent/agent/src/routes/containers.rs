@@ -8,7 +8,7 @@ use proa_engine::container::attach::AttachOptions;
 use proa_engine::container::{
     LogOptions, RemoveOptions, Started, StopOptions, Stopped, WaitCondition,
 };
-use proa_protocol::{ContainerCreateBody, ContainerUpdateBody, ExecCreateBody};
+use proa_protocol::{ContainerConfig, ContainerCreateBody, ContainerUpdateBody, ExecCreateBody};
 
 use crate::hello;
 use crate::server::{
@@ -84,12 +84,12 @@ async fn create(mut call: Call) -> Answer {
             "invalid JSON: got EOF while reading request body",
         ));
     }
-    if bytes.trim_ascii() == b"null" {
+    let body = ContainerCreateBody::from_json(&bytes).map_err(bad_json)?;
+    if body.config == ContainerConfig::default() {
         return Err(ApiError::bad(
             "config cannot be empty in order to create a container",
         ));
     }
-    let body = ContainerCreateBody::from_json(&bytes).map_err(bad_json)?;
     if hello::is_meant(&body.config.image) {
         hello::bring(call.engine()).await?;
     }
@@ -104,12 +104,14 @@ async fn create(mut call: Call) -> Answer {
     )
 }
 
+/// A body without content: `null`, `{}`, and some white space.
+const LONGEST_OF_NOTHING: usize = 7;
+
 /// `POST /containers/{id}/start`
 async fn start(id: &str, mut call: Call) -> Answer {
     let container = call.engine().container(id)?;
     // Docker took a host configuration here once; a client that still sends one would be misunderstood.
-    let body = call.json_bytes().await?;
-    if !body.is_empty() && !matches!(body.trim_ascii(), b"{}" | b"null") {
+    if call.whole_body().await?.len() > LONGEST_OF_NOTHING {
         return Err(ApiError::bad(
             "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24",
         ));
@@ -211,7 +213,7 @@ pub(super) fn size(call: &Call) -> Result<(u16, u16), ApiError> {
     let side = |name| {
         let text = call.query.text(name);
         text.parse()
-            .map_err(|_| ApiError::bad(format!("invalid resize {name}: {text:?}")))
+            .map_err(|_| ApiError::bad(format!("strconv.Atoi: parsing {text:?}: invalid syntax")))
     };
     Ok((side("h")?, side("w")?))
 }

@@ -100,7 +100,7 @@ async fn create(call: Call) -> Answer {
         name: image,
         tag,
         platform: call.wish("platform"),
-        credentials: call.credentials()?,
+        credentials: call.credentials(),
     };
     let engine = call.engine().clone();
     let pull = |lines: Lines| async move {
@@ -116,7 +116,7 @@ async fn push(name: String, call: Call) -> Answer {
         name,
         tag: call.query.text("tag").to_owned(),
         platform: call.wish("platform"),
-        credentials: call.credentials()?,
+        credentials: call.credentials(),
     };
     let engine = call.engine().clone();
     let push = |lines: Lines| async move {
@@ -198,7 +198,7 @@ async fn search(call: &Call) -> Answer {
     let limit = call.query.number("limit")?.unwrap_or(25);
     if !(0..=100).contains(&limit) {
         return Err(ApiError::bad(format!(
-            "invalid limit {limit}: outside the range of [1, 100]"
+            "limit {limit} is outside the range of [1, 100]"
         )));
     }
     let _ = term;

@@ -65,10 +65,13 @@ impl Call {
             .unwrap_or_default()
     }
 
-    /// The client's credentials for a registry.
-    pub(crate) fn credentials(&self) -> Result<Option<AuthConfig>, ApiError> {
-        proa_protocol::auth::decode(self.header("x-registry-auth"))
-            .map_err(|e| ApiError::bad(e.to_string()))
+    /// The client's credentials for a registry. What cannot be read is none, as Docker has it.
+    pub(crate) fn credentials(&self) -> Option<AuthConfig> {
+        let read = proa_protocol::auth::decode(self.header("x-registry-auth"));
+        read.unwrap_or_else(|e| {
+            tracing::debug!("{e}");
+            None
+        })
     }
 
     /// Whether the client wants the connection for itself.
@@ -84,6 +87,11 @@ impl Call {
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok());
         check_json(kind.unwrap_or_default(), self.body.is_end_stream())?;
+        self.whole_body().await
+    }
+
+    /// The whole body, whatever it is.
+    pub(crate) async fn whole_body(&mut self) -> Result<Bytes, ApiError> {
         if self.body.is_end_stream() {
             return Ok(Bytes::new());
         }

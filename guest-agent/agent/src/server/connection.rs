@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use hyper::body::Incoming;
 use hyper::header::{HeaderValue, SERVER};
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use proa_protocol::query::percent_decode;
@@ -133,6 +133,9 @@ async fn answer(server: Arc<Server>, request: Request<Incoming>) -> Response<Bod
     let (head, body) = request.into_parts();
     let method = head.method.clone();
     tracing::debug!("{method} {path}");
+    if method == Method::OPTIONS {
+        return stamped(Response::new(Body::EMPTY));
+    }
     let call = Call {
         server,
         version,
