@@ -20,7 +20,7 @@ pub(crate) fn report() -> Page {
         groups: vec![
             identity(&status),
             isolation(),
-            allowance(),
+            allowance(&status),
             privileges(&status),
         ],
         farewell: "Try next:  proa run -it --rm -m 256m --cpus 0.5 debian:13 bash".into(),
@@ -110,9 +110,9 @@ fn interfaces() -> String {
     }
 }
 
-fn allowance() -> Vec<Row> {
+fn allowance(status: &str) -> Vec<Row> {
     let limits = Limits::at(Path::new("/sys/fs/cgroup"));
-    let seen = std::thread::available_parallelism().map_or(1, usize::from);
+    let seen = status::processors(status);
     let cpus = limits.cpus().map_or_else(
         || format!("no limit, {seen} seen"),
         |cpus| format!("{cpus} of {seen}"),

@@ -28,6 +28,23 @@ pub(crate) fn plural(count: &str) -> &'static str {
     if count == "1" { "" } else { "s" }
 }
 
+/// How many processors the process may run on: the length of a list such as `0-1,3`.
+pub(crate) fn processors(status: &str) -> usize {
+    let ranges = field(status, "Cpus_allowed_list")
+        .unwrap_or_default()
+        .split(',');
+    ranges
+        .filter_map(|range| length(range.split_once('-').unwrap_or((range, range))))
+        .sum()
+}
+
+fn length((first, last): (&str, &str)) -> Option<usize> {
+    last.parse::<usize>()
+        .ok()?
+        .checked_sub(first.parse().ok()?)?
+        .checked_add(1)
+}
+
 /// Seconds since the process began, from the 22nd field of `/proc/self/stat` (in hundredths) and `/proc/uptime`.
 pub(crate) fn age(stat: &str, uptime: &str) -> Option<f64> {
     // The second field is the program's name in brackets, and may hold blanks.
@@ -68,6 +85,13 @@ mod tests {
             "off: every system call is allowed"
         );
         assert_eq!(seccomp(""), "not in this kernel");
+    }
+
+    #[test]
+    fn processors_are_counted() {
+        assert_eq!(processors("Cpus_allowed_list:\t0-1,3\n"), 3);
+        assert_eq!(processors("Cpus_allowed_list:\t7\n"), 1);
+        assert_eq!(processors(""), 0);
     }
 
     #[test]
