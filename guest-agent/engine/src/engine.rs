@@ -1,15 +1,29 @@
 //! The engine: everything below one root folder.
 
-use std::{path::PathBuf, sync::Arc};
-
-use proa_images::{Digest, HeldBy, Store};
-use proa_protocol::{
-    ContainerCreateBody, ContainerCreateResponse, ContainerPruneResponse, ContainerSummary,
+use std::{
+    collections::HashSet,
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use proa_runtime::client::Keeper;
+use proa_images::{Digest, HeldBy, Store};
+use proa_kernel::cgroup::Hierarchy;
+use proa_runtime::client::{Keeper, Notice};
+use tokio::{io::unix::AsyncFd, sync::watch};
 
-use crate::{Container, Exec, Filters, Result, container::unimplemented};
+use crate::{
+    Container, Result,
+    container::{definition::Definition, reopen, state::Ended, task},
+    db::{Db, Stored},
+    error::Context,
+    events::Events,
+    exec::Execs,
+    machine::Host,
+    paths::Paths,
+    registry::Registry,
+    volumes::Volumes,
+};
 
 /// Where the engine lives.
 #[derive(Clone, Debug)]
@@ -22,45 +36,47 @@ pub struct Config {
 
 /// The engine. Cheap to share: always behind an [`Arc`].
 pub struct Engine {
-    pub(crate) config: Config,
+    config: Config,
     images: Store,
-}
-
-/// Which containers to list.
-#[derive(Clone, Debug, Default)]
-pub struct ListOptions {
-    /// Those that do not run, too.
-    pub all: bool,
-    /// At most so many, the newest first; implies `all`.
-    pub limit: Option<usize>,
-    /// With what their roots take.
-    pub size: bool,
-    /// Which of them.
-    pub filters: Filters,
+    pub(crate) paths: Paths,
+    pub(crate) keeper: AsyncFd<Keeper>,
+    pub(crate) cgroups: Hierarchy,
+    pub(crate) host: Host,
+    pub(crate) db: Db,
+    pub(crate) events: Events,
+    pub(crate) containers: Registry,
+    pub(crate) execs: Execs,
+    pub(crate) volumes: Volumes,
+    stop: watch::Sender<bool>,
 }
 
 impl Engine {
     /// Opens the engine: reads the state, finds again what runs, sweeps what a crash left, applies restart policies.
     /// Monitors are made by `keeper`; its notices are read by the engine from now on.
     pub async fn open(config: Config, images: Store, keeper: Keeper) -> Result<Arc<Engine>> {
-        let _ = keeper;
-        Ok(Arc::new(Engine { config, images }))
-    }
-
-    /// The images its containers are made of.
-    pub fn images(&self) -> &Store {
-        &self.images
-    }
-
-    /// Whether a container was made of this image, and which: for `images().remove` and `prune`.
-    pub fn holder(&self, image: &Digest) -> Option<HeldBy> {
-        let _ = image;
-        None
-    }
-
-    /// Resolves when the keeper asks for an orderly stop.
-    pub async fn stop_asked(&self) {
-        std::future::pending().await
+        let paths = Paths::new(&config.root, &config.run);
+        for folder in [paths.containers(), paths.run_containers()] {
+            std::fs::create_dir_all(&folder).context(|| format!("make {}", folder.display()))?;
+        }
+        let (db, stored) = Db::open(&paths.state_db())?;
+        let cgroups = Hierarchy::detect().context(|| "look at the host's cgroups".into())?;
+        let engine = Arc::new(Engine {
+            host: Host::look(&cgroups),
+            volumes: Volumes::open(paths.volumes(), db.clone(), &stored.volumes)?,
+            keeper: AsyncFd::new(keeper).context(|| "listen to the keeper".into())?,
+            events: Events::default(),
+            containers: Registry::default(),
+            execs: Execs::default(),
+            stop: watch::channel(false).0,
+            config,
+            images,
+            paths,
+            cgroups,
+            db,
+        });
+        engine.reopen(stored).await;
+        tokio::spawn(listen(Arc::clone(&engine)));
+        Ok(engine)
     }
 
     /// Where it lives.
@@ -68,43 +84,110 @@ impl Engine {
         &self.config
     }
 
-    /// Makes a container. `platform` is `os/arch/variant`.
-    pub async fn create(
-        self: &Arc<Self>,
-        name: Option<&str>,
-        platform: Option<&str>,
-        body: ContainerCreateBody,
-    ) -> Result<ContainerCreateResponse> {
-        let _ = (name, platform, body);
-        Err(unimplemented("create"))
+    /// The images its containers are made of.
+    pub fn images(&self) -> &Store {
+        &self.images
     }
 
-    /// A container by its id, a unique prefix of it, or its name.
-    pub fn container(&self, id_or_name: &str) -> Result<Container> {
-        Err(crate::Error::not_found(format!(
-            "No such container: {id_or_name}"
-        )))
+    /// Its volumes.
+    pub fn volumes(&self) -> &Volumes {
+        &self.volumes
     }
 
-    /// An exec by its id.
-    pub fn exec(&self, id: &str) -> Result<Exec> {
-        Err(crate::Error::not_found(format!(
-            "No such exec instance: {id}"
-        )))
+    /// The host's cgroups.
+    pub fn cgroups(&self) -> &Hierarchy {
+        &self.cgroups
     }
 
-    /// Containers, the newest first.
-    pub async fn list(&self, options: ListOptions) -> Result<Vec<ContainerSummary>> {
-        let _ = options;
-        Err(unimplemented("list"))
+    /// A container made of this image, if there is one; a running one before others. For `images().remove` and
+    /// `prune`.
+    pub fn holder(&self, image: &Digest) -> Option<HeldBy> {
+        let mut users = self.containers.all().into_iter().filter(|user| user.seen().definition.image == image.as_str());
+        let first = users.next()?;
+        let live = |user: &Container| user.seen().state.live().is_some();
+        let user = if live(&first) { first } else { users.find(live).unwrap_or(first) };
+        Some(HeldBy { container: user.id().as_str().to_owned(), running: live(&user) })
     }
 
-    /// Removes containers that do not run.
-    pub async fn prune_containers(&self, filters: Filters) -> Result<ContainerPruneResponse> {
-        let _ = filters;
-        Err(unimplemented("prune"))
+    /// Resolves when the keeper asks for an orderly stop.
+    pub async fn stop_asked(&self) {
+        // The sender lives as long as the engine.
+        let _ = self.stop.subscribe().wait_for(|asked| *asked).await;
     }
 
-    /// Ends orderly: containers go on.
-    pub async fn close(&self) {}
+    /// Ends orderly: containers go on; what was noted is on disk.
+    pub async fn close(&self) {
+        if let Err(error) = self.db.flush().await {
+            tracing::error!(error = error.told(), "writing the state at the end failed");
+        }
+    }
+
+    /// Containers as they were kept, and as they are found.
+    async fn reopen(self: &Arc<Self>, stored: Stored) {
+        let records = reopen::collect(&self.paths, stored.containers);
+        let known: HashSet<String> = records.iter().map(|(definition, _)| definition.id.to_string()).collect();
+        for (definition, history) in records {
+            self.reopen_one(definition, history).await;
+        }
+        reopen::sweep(&self.paths, &known);
+        reopen::sweep_cgroups(self, &known);
+        for container in self.containers.all() {
+            // The task lives as long as the container.
+            let _ = container.line.requests.send(task::Request::Resume);
+        }
+    }
+
+    async fn reopen_one(self: &Arc<Self>, definition: Definition, history: crate::container::state::History) {
+        let id = definition.id.clone();
+        let digest = definition.image.parse::<Digest>();
+        let hold = match digest.map_err(|error| error.to_string()).and_then(|digest| {
+            self.images.hold(&digest).map_err(|error| error.to_string())
+        }) {
+            Ok(hold) => Some(hold),
+            Err(error) => {
+                tracing::warn!(%id, error, "the image of a container is not there any more");
+                None
+            }
+        };
+        let beginning = reopen::find(self, definition, history, hold).await;
+        let ended = beginning.state.ended();
+        let name = beginning.definition.name.clone();
+        let gone = beginning.definition.auto_remove() && matches!(ended, Some(Ended::Exited(_)));
+        let line = task::begin(self, beginning);
+        let container = self.containers.insert(self, id, name, line);
+        if gone {
+            let _ = container.line.requests.send(task::Request::Remove { volumes: true, answer: task::nobody() });
+        }
+    }
+}
+
+/// Hears the keeper until it is gone.
+async fn listen(engine: Arc<Engine>) {
+    loop {
+        let Ok(mut ready) = engine.keeper.readable().await else { return };
+        match engine.keeper.get_ref().receive() {
+            Ok(Some(notice)) => hear(&engine, notice),
+            Ok(None) => ready.clear_ready(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
+            Err(error) => {
+                tracing::error!(%error, "the keeper is gone: no container can be started any more");
+                return;
+            }
+        }
+    }
+}
+
+fn hear(engine: &Engine, notice: Notice) {
+    match notice {
+        Notice::Stop => drop(engine.stop.send_replace(true)),
+        // The connection to the monitor ends with it, which is heard there.
+        Notice::MonitorEnded { id } => tracing::debug!(id, "a monitor ended"),
+        // Nothing is kept yet.
+        Notice::Kept { .. } | Notice::Ready => {}
+    }
+}
+
+/// A lock whose holder panicked still guards consistent state here: every change is one assignment.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

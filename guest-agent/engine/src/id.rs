@@ -51,6 +51,13 @@ pub(crate) fn random_hex() -> std::io::Result<String> {
         }))
 }
 
+/// Ids sort and are looked up as their text.
+impl std::borrow::Borrow<str> for Id {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl FromStr for Id {
     type Err = BadId;
 

@@ -1,9 +1,9 @@
 //! What a container is: everything that was decided when it was made. Kept as one JSON text.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use jiff::Timestamp;
-use proa_protocol::models::{ContainerConfig, EndpointSettings, HostConfig, RestartPolicyNameEnum};
+use proa_protocol::{ContainerConfig, EndpointSettings, HostConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::id::Id;
@@ -26,7 +26,7 @@ pub(crate) struct Definition {
     /// The part about the host, defaults filled in.
     pub(crate) host: HostConfig,
     /// What it asked of each network.
-    pub(crate) endpoints: HashMap<String, EndpointSettings>,
+    pub(crate) endpoints: BTreeMap<String, EndpointSettings>,
     pub(crate) mounts: Vec<Mounted>,
 }
 
@@ -65,37 +65,39 @@ pub(crate) enum RestartPolicy {
 impl Definition {
     /// Whether it goes away with its end.
     pub(crate) fn auto_remove(&self) -> bool {
-        self.host.auto_remove == Some(true)
+        self.host.auto_remove
     }
 
     pub(crate) fn tty(&self) -> bool {
-        self.config.tty == Some(true)
+        self.config.tty
     }
 
     pub(crate) fn restart_policy(&self) -> RestartPolicy {
-        let Some(policy) = &self.host.restart_policy else { return RestartPolicy::No };
-        match policy.name {
-            None | Some(RestartPolicyNameEnum::EMPTY | RestartPolicyNameEnum::NO) => RestartPolicy::No,
-            Some(RestartPolicyNameEnum::ALWAYS) => RestartPolicy::Always,
-            Some(RestartPolicyNameEnum::UNLESS_STOPPED) => RestartPolicy::UnlessStopped,
-            Some(RestartPolicyNameEnum::ON_FAILURE) => {
-                let most = policy.maximum_retry_count.unwrap_or(0);
-                RestartPolicy::OnFailure(u32::try_from(most).unwrap_or(0))
-            }
+        let policy = &self.host.restart_policy;
+        match policy.name.as_str() {
+            "always" => RestartPolicy::Always,
+            "unless-stopped" => RestartPolicy::UnlessStopped,
+            "on-failure" => RestartPolicy::OnFailure(u32::try_from(policy.maximum_retry_count).unwrap_or(0)),
+            // Names were checked when it was made: nothing else but "no" is left.
+            _ => RestartPolicy::No,
         }
     }
 
-    /// The image as the user named it.
-    pub(crate) fn image_name(&self) -> &str {
-        self.config.image.as_deref().unwrap_or_default()
+    pub(crate) fn labels(&self) -> &BTreeMap<String, String> {
+        static NONE: BTreeMap<String, String> = BTreeMap::new();
+        self.config.labels.as_ref().unwrap_or(&NONE)
     }
 
-    pub(crate) fn label(&self, key: &str) -> Option<&str> {
-        self.config.labels.as_ref()?.get(key).map(String::as_str)
+    /// The names of its volumes.
+    pub(crate) fn volumes(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.mounts.iter().filter_map(|mount| match &mount.what {
+            Source::Volume { name, anonymous, .. } => Some((name.as_str(), *anonymous)),
+            Source::Bind { .. } | Source::Tmpfs { .. } | Source::Image { .. } => None,
+        })
     }
 
-    /// The network it is in: `none`, `host`, `container:…`, `bridge`.
-    pub(crate) fn network_mode(&self) -> &str {
-        self.host.network_mode.as_deref().unwrap_or("bridge")
+    /// The signal that asks it to stop, by name or number; empty: SIGTERM.
+    pub(crate) fn stop_signal(&self) -> &str {
+        &self.config.stop_signal
     }
 }

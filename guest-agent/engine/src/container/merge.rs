@@ -1,56 +1,38 @@
 //! An image's configuration beneath the user's: what the user leaves out comes from the image.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use oci_spec::image::ImageConfiguration;
-use proa_protocol::models::{ContainerConfig, HealthConfig};
+use proa_images::ContainerDefaults;
+use proa_protocol::{ContainerConfig, Empty, HealthConfig, TextMap, Words};
 
 use crate::{Error, Result};
 
-/// What an image says of its containers, in Docker's terms.
-pub(crate) fn image_defaults(image: &ImageConfiguration, health: Option<HealthConfig>) -> ContainerConfig {
-    let Some(config) = image.config() else { return ContainerConfig::default() };
-    ContainerConfig {
-        user: config.user().clone(),
-        env: config.env().clone(),
-        entrypoint: config.entrypoint().clone(),
-        cmd: config.cmd().clone(),
-        working_dir: config.working_dir().clone(),
-        labels: config.labels().clone(),
-        volumes: config.volumes().clone(),
-        exposed_ports: config.exposed_ports().clone(),
-        stop_signal: config.stop_signal().clone(),
-        healthcheck: health,
-        ..ContainerConfig::default()
-    }
-}
+type Set = BTreeMap<String, Empty>;
 
 /// Fills what `user` leaves open with what `image` says.
-pub(crate) fn merge(user: &mut ContainerConfig, image: ContainerConfig) {
-    let unset = |text: &Option<String>| text.as_deref().unwrap_or_default().is_empty();
-    if unset(&user.user) {
-        user.user = image.user;
-    }
-    if unset(&user.working_dir) {
-        user.working_dir = image.working_dir;
-    }
-    if unset(&user.stop_signal) {
-        user.stop_signal = image.stop_signal;
-    }
-    if is_empty(user.entrypoint.as_ref()) {
-        if is_empty(user.cmd.as_ref()) {
-            user.cmd = image.cmd;
+pub(crate) fn merge(user: &mut ContainerConfig, image: &ContainerDefaults) {
+    fill(&mut user.user, &image.user);
+    fill(&mut user.working_dir, &image.working_dir);
+    fill(&mut user.stop_signal, &image.stop_signal);
+    if user.entrypoint.as_ref().is_none_or(|words| words.is_empty()) {
+        if user.cmd.as_ref().is_none_or(|words| words.is_empty()) {
+            user.cmd = image.cmd.clone().map(Words);
         }
         // An empty list given on purpose takes the image's entrypoint away.
         if user.entrypoint.is_none() {
-            user.entrypoint = image.entrypoint;
+            user.entrypoint = image.entrypoint.clone().map(Words);
         }
     }
-    user.env = merge_env(user.env.take(), image.env);
-    user.labels = merge_labels(user.labels.take(), image.labels);
-    user.volumes = merge_sets(user.volumes.take(), image.volumes);
-    user.exposed_ports = merge_sets(user.exposed_ports.take(), image.exposed_ports);
-    user.healthcheck = merge_health(user.healthcheck.take(), image.healthcheck);
+    merge_env(&mut user.env, &image.env);
+    merge_labels(&mut user.labels, &image.labels);
+    merge_sets(&mut user.volumes, image.volumes.keys());
+    merge_sets(&mut user.exposed_ports, image.exposed_ports.keys());
+    if let Some(image) = &image.healthcheck {
+        user.healthcheck = Some(merge_health(user.healthcheck.take().unwrap_or_default(), image));
+    }
+    if user.shell.is_none() && !image.shell.is_empty() {
+        user.shell = Some(Words(image.shell.clone()));
+    }
 }
 
 /// The command line, or the refusal if there is none.
@@ -59,60 +41,54 @@ pub(crate) fn command_line(config: &mut ContainerConfig) -> Result<Vec<String>> 
     if config.entrypoint.as_deref().is_some_and(|words| words == [""]) {
         config.entrypoint = None;
     }
-    let words = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
-    let command: Vec<String> = words(&config.entrypoint).into_iter().chain(words(&config.cmd)).collect();
+    let words = |list: &Option<Words>| list.as_deref().unwrap_or_default().to_vec();
+    let command = [words(&config.entrypoint), words(&config.cmd)].concat();
     if command.is_empty() {
         return Err(Error::bad("no command specified"));
     }
     Ok(command)
 }
 
-fn is_empty(list: Option<&Vec<String>>) -> bool {
-    list.is_none_or(Vec::is_empty)
+fn fill(own: &mut String, other: &str) {
+    if own.is_empty() {
+        own.push_str(other);
+    }
 }
 
-fn merge_env(user: Option<Vec<String>>, image: Option<Vec<String>>) -> Option<Vec<String>> {
-    let Some(image) = image else { return user };
+fn merge_env(own: &mut Option<Vec<String>>, image: &[String]) {
     let key = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
-    let mut merged = user.unwrap_or_default();
+    let merged = own.get_or_insert_default();
     for entry in image {
-        if !merged.iter().any(|own| key(own) == key(&entry)) {
-            merged.push(entry);
+        if !merged.iter().any(|own| key(own) == key(entry)) {
+            merged.push(entry.clone());
         }
     }
-    Some(merged)
 }
 
-fn merge_labels(
-    user: Option<HashMap<String, String>>,
-    image: Option<HashMap<String, String>>,
-) -> Option<HashMap<String, String>> {
-    let mut merged = image.unwrap_or_default();
-    merged.extend(user.unwrap_or_default());
-    Some(merged)
-}
-
-fn merge_sets(user: Option<Vec<String>>, image: Option<Vec<String>>) -> Option<Vec<String>> {
-    if user.is_none() && image.is_none() {
-        return None;
+fn merge_labels(own: &mut Option<TextMap>, image: &TextMap) {
+    let merged = own.get_or_insert_default();
+    for (key, value) in image {
+        merged.entry(key.clone()).or_insert_with(|| value.clone());
     }
-    let mut merged: Vec<String> = user.into_iter().flatten().chain(image.into_iter().flatten()).collect();
-    merged.sort();
-    merged.dedup();
-    Some(merged)
 }
 
-fn merge_health(user: Option<HealthConfig>, image: Option<HealthConfig>) -> Option<HealthConfig> {
-    let (Some(user), Some(image)) = (user.clone(), image.clone()) else { return user.or(image) };
-    let number = |own: Option<i64>, other: Option<i64>| own.filter(|n| *n != 0).or(other);
-    Some(HealthConfig {
-        test: user.test.filter(|test| !test.is_empty()).or(image.test),
+fn merge_sets<'a>(own: &mut Option<Set>, image: impl Iterator<Item = &'a String>) {
+    for key in image {
+        own.get_or_insert_default().insert(key.clone(), Empty {});
+    }
+}
+
+fn merge_health(user: HealthConfig, image: &proa_images::Healthcheck) -> HealthConfig {
+    let number = |own: i64, other: i64| if own == 0 { other } else { own };
+    let test = user.test.filter(|test| !test.is_empty());
+    HealthConfig {
+        test: test.or_else(|| (!image.test.is_empty()).then(|| image.test.clone())),
         interval: number(user.interval, image.interval),
         timeout: number(user.timeout, image.timeout),
         retries: number(user.retries, image.retries),
         start_period: number(user.start_period, image.start_period),
         start_interval: number(user.start_interval, image.start_interval),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -125,9 +101,11 @@ mod tests {
 
     /// The command line of an image with entrypoint `e` and command `c`.
     fn check(entrypoint: Option<Vec<String>>, cmd: Option<Vec<String>>, expected: &str) {
+        let (entrypoint, cmd) = (entrypoint.map(Words), cmd.map(Words));
         let mut user = ContainerConfig { entrypoint, cmd, ..ContainerConfig::default() };
-        let image = ContainerConfig { entrypoint: list(&["e"]), cmd: list(&["c"]), ..ContainerConfig::default() };
-        merge(&mut user, image);
+        let image =
+            ContainerDefaults { entrypoint: list(&["e"]), cmd: list(&["c"]), ..ContainerDefaults::default() };
+        merge(&mut user, &image);
         let told = command_line(&mut user).map_or_else(|error| error.told(), |words| words.join(" "));
         assert_eq!(told, expected);
     }
@@ -146,8 +124,10 @@ mod tests {
     #[test]
     fn the_users_environment_and_labels_win_by_name() {
         let mut user = ContainerConfig { env: list(&["A=1"]), ..ContainerConfig::default() };
-        let image = ContainerConfig { env: list(&["A=2", "B=3"]), ..ContainerConfig::default() };
-        merge(&mut user, image);
+        let env = list(&["A=2", "B=3"]).unwrap();
+        let labels = TextMap::from([("k".to_owned(), "image".to_owned())]);
+        merge(&mut user, &ContainerDefaults { env, labels, ..ContainerDefaults::default() });
         assert_eq!(user.env, list(&["A=1", "B=3"]));
+        assert_eq!(user.labels.unwrap()["k"], "image");
     }
 }

@@ -1,0 +1,123 @@
+//! `start`: from a definition to a running process. What is slow about it was done by `create`.
+
+use std::{os::fd::AsFd, sync::Arc, time::Duration};
+
+use tokio::time::timeout;
+
+use super::{
+    Container,
+    definition::RestartPolicy,
+    launch::{Prepared, Refused},
+    link::{Launched, Link},
+    state::{Failure, Running, State},
+    task::{Request, Task},
+};
+use crate::{Engine, Error, Result, clock, error::Context};
+
+/// What a start found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// It runs now.
+    Now,
+    /// It ran already (304).
+    Already,
+}
+
+/// How long a former run may take to let go of the root.
+const LEAVING: Duration = Duration::from_secs(10);
+
+impl Container {
+    /// Starts it.
+    pub async fn start(&self) -> Result<Started> {
+        self.ask(Request::Start).await
+    }
+}
+
+impl Task {
+    /// A user asks for it.
+    pub(super) async fn start(&mut self, engine: &Arc<Engine>) -> Result<Started> {
+        match &self.state {
+            State::Running(_) => return Ok(Started::Already),
+            State::Paused(_) => return Err(Error::conflict("cannot start a paused container, try unpause instead")),
+            State::Removing(_) => {
+                return Err(Error::conflict("container is marked for removal and cannot be started"));
+            }
+            State::Created(_) | State::Exited(_) | State::Restarting(_) => {}
+        }
+        self.attempt += 1;
+        self.back_off = super::task::FIRST_BACK_OFF;
+        self.history.manually_stopped = false;
+        self.history.restarts = 0;
+        self.launch(engine).await?;
+        Ok(Started::Now)
+    }
+
+    /// Makes it run, whoever asks.
+    pub(super) async fn launch(&mut self, engine: &Arc<Engine>) -> Result<()> {
+        self.wait_for_the_last_run().await;
+        match self.launch_phases(engine).await {
+            Ok(running) => self.launched(engine, running).await,
+            Err(refused) => {
+                self.early.clear();
+                let Refused { failure, error } = refused;
+                self.failed(engine, failure);
+                Err(error)
+            }
+        }
+    }
+
+    async fn launch_phases(&mut self, engine: &Arc<Engine>) -> Result<Running, Refused> {
+        let prepared = self.prepare(engine).await?;
+        let link = self.hand_over(engine, &prepared)?;
+        match link.launched().await.context(|| "hear from the container's monitor".into())? {
+            Launched::Started(started, stdin) => {
+                self.connect_early(stdin);
+                link.listen(self.inbox.clone());
+                let cgroup = prepared.into_running();
+                Ok(Running { pid: started.pid, started: clock::from_nanoseconds(started.time), link, cgroup })
+            }
+            Launched::Failed(error) => Err(Refused::from_start(&error, &self.definition)),
+            Launched::Lost => Err(Error::internal("start the container: its monitor died").into()),
+        }
+    }
+
+    async fn prepare(&self, engine: &Arc<Engine>) -> Result<Prepared, Refused> {
+        let (engine, definition, size) = (Arc::clone(engine), Arc::clone(&self.definition), self.size);
+        let prepare = move || Prepared::prepare(&engine, &definition, size);
+        tokio::task::spawn_blocking(prepare).await.context(|| "prepare the container".into())?
+    }
+
+    fn hand_over(&self, engine: &Engine, prepared: &Prepared) -> Result<Arc<Link>> {
+        let attempt = || "ask the keeper for a monitor".to_owned();
+        let attaches: Vec<_> =
+            self.early.iter().filter_map(|early| Some((early.streams, early.socket.as_ref()?.as_fd()))).collect();
+        let monitor = engine.keeper.get_ref().launch(prepared.launch(), &attaches).context(attempt)?;
+        Link::new(monitor).context(attempt)
+    }
+
+    async fn launched(&mut self, engine: &Arc<Engine>, running: Running) -> Result<()> {
+        self.history.running = true;
+        self.enter(State::Running(running));
+        self.tell(engine, "start", &[]);
+        if self.definition.restart_policy() == RestartPolicy::No {
+            self.note(engine);
+            return Ok(());
+        }
+        // Whether it is started again after a boot must not be forgotten.
+        self.commit_history(engine).await
+    }
+
+    /// Two runs must not have one upper directory mounted at once.
+    async fn wait_for_the_last_run(&mut self) {
+        let Some(link) = self.leaving.take() else { return };
+        if timeout(LEAVING, link.gone()).await.is_err() {
+            tracing::warn!(id = self.id(), "the monitor of the last run does not end");
+        }
+    }
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Refused { failure: Failure { code: 128, error: error.told() }, error }
+    }
+}
