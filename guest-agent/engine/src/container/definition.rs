@@ -101,3 +101,44 @@ impl Definition {
         &self.config.stop_signal
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A container of nothing in particular.
+    pub(crate) fn definition(host: HostConfig) -> Definition {
+        Definition {
+            id: "ab".repeat(32).parse().unwrap(),
+            name: "calm_reef".to_owned(),
+            created: Timestamp::UNIX_EPOCH,
+            image: format!("sha256:{}", "0".repeat(64)),
+            platform: "linux".to_owned(),
+            command: vec!["true".to_owned()],
+            config: ContainerConfig::default(),
+            host,
+            endpoints: BTreeMap::new(),
+            mounts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_definition_survives_as_json() {
+        let mut before = definition(HostConfig { memory: 7, auto_remove: true, ..HostConfig::default() });
+        before.mounts.push(Mounted {
+            target: "/data".into(),
+            read_only: true,
+            what: Source::Volume {
+                name: "v".into(),
+                anonymous: true,
+                subpath: None,
+                path: "/x".into(),
+                mode: "z".into(),
+            },
+        });
+        let after: Definition = serde_json::from_str(&serde_json::to_string(&before).unwrap()).unwrap();
+        assert_eq!(after.host, before.host);
+        assert_eq!(after.mounts, before.mounts);
+        assert_eq!(after.volumes().collect::<Vec<_>>(), [("v", true)]);
+    }
+}

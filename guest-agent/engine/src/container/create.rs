@@ -1,0 +1,214 @@
+//! `create`: everything that can be decided before a container runs is decided and made here.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use proa_images::{Hold, Image, Platform};
+use proa_protocol::{ContainerConfig, ContainerCreateBody, ContainerCreateResponse, HostConfig, models};
+use rustix::fs::{Mode, OFlags};
+
+use super::{
+    check, defaults,
+    definition::Definition,
+    files, log_config, merge, mounts,
+    state::{History, State},
+    task::{self, Beginning},
+};
+use crate::{
+    Engine, Error, Result, clock,
+    error::Context,
+    id::Id,
+    names,
+    rootfs::Layers,
+    spec::{SecurityOptions, request},
+};
+
+impl Engine {
+    /// Makes a container. `platform` is `os/arch/variant`. Goes on when the caller goes away.
+    pub async fn create(
+        self: &Arc<Self>,
+        name: Option<&str>,
+        platform: Option<&str>,
+        body: ContainerCreateBody,
+    ) -> Result<ContainerCreateResponse> {
+        let engine = Arc::clone(self);
+        let name = name.filter(|name| !name.is_empty()).map(str::to_owned);
+        let platform = platform.filter(|platform| !platform.is_empty()).map(str::to_owned);
+        let creation = async move { engine.create_whole(name.as_deref(), platform.as_deref(), body).await };
+        tokio::spawn(creation).await.context(|| "create a container".into())?
+    }
+
+    async fn create_whole(
+        self: &Arc<Self>,
+        name: Option<&str>,
+        platform: Option<&str>,
+        body: ContainerCreateBody,
+    ) -> Result<ContainerCreateResponse> {
+        let image = self.image_for(&body.config.image, platform)?;
+        let (draft, warnings) = Draft::new(self, body, &image)?;
+        let id = Id::random().context(|| "make an id".into())?;
+        let name = self.take_name(name, &id)?;
+        let mut made = Made { engine: Arc::clone(self), id: id.clone(), name: name.clone(), volumes: Vec::new() };
+        match self.furnish(draft, &image, &mut made).await {
+            Ok(()) => Ok(ContainerCreateResponse { id: id.to_string(), warnings }),
+            Err(error) => {
+                made.undo().await;
+                Err(error)
+            }
+        }
+    }
+
+    fn image_for(&self, name: &str, platform: Option<&str>) -> Result<Image> {
+        if name.is_empty() {
+            return Err(Error::bad("no image specified"));
+        }
+        let image = self.images().find(name)?;
+        let Some(wanted) = platform else { return Ok(image) };
+        let wanted: Platform = wanted.parse().map_err(|error| Error::bad(format!("{error}")))?;
+        if wanted.suitability(&image.config().platform()).is_none() {
+            return Err(Error::not_found(format!(
+                "image with reference {name} was found but does not provide the specified platform ({wanted})"
+            )));
+        }
+        Ok(image)
+    }
+
+    fn take_name(&self, asked: Option<&str>, id: &Id) -> Result<String> {
+        if let Some(asked) = asked {
+            let name = names::check(asked)?;
+            self.containers.reserve(name, id)?;
+            return Ok(name.to_owned());
+        }
+        for attempt in 0..16 {
+            let name = names::random(attempt).context(|| "make a name".into())?;
+            if self.containers.reserve(&name, id).is_ok() {
+                return Ok(name);
+            }
+        }
+        // As Docker does when its names run out.
+        let name = id.short().to_owned();
+        self.containers.reserve(&name, id)?;
+        Ok(name)
+    }
+
+    /// Makes what the container needs on disk, writes it down and brings it to life.
+    async fn furnish(self: &Arc<Self>, draft: Draft, image: &Image, made: &mut Made) -> Result<()> {
+        let Draft { mut config, host, endpoints, command, requested } = draft;
+        defaults::container(&mut config, &host, made.id.short(), &host_name());
+        let hold = self.images().hold(image.id())?;
+        let folder = self.paths.container(&made.id);
+        make_folder(&folder, &config, &host).context(|| format!("make {}", folder.display()))?;
+        let root = Layers::new(image.lowers().iter().cloned());
+        let mounts = mounts::resolve(self, requested, &host, &root, &mut made.volumes).await?;
+        let definition = Definition {
+            id: made.id.clone(),
+            name: made.name.clone(),
+            created: clock::now(),
+            image: image.id().to_string(),
+            platform: image.config().os.clone(),
+            command,
+            config,
+            host,
+            endpoints,
+            mounts,
+        };
+        let history = History::default();
+        task::keep(self, &definition, &history).await?;
+        self.bring_to_life(definition, history, hold);
+        Ok(())
+    }
+
+    fn bring_to_life(self: &Arc<Self>, definition: Definition, history: History, hold: Hold) {
+        let (id, name) = (definition.id.clone(), definition.name.clone());
+        let beginning = Beginning { definition, state: State::Created(None), history, hold: Some(hold) };
+        let line = task::begin(self, beginning);
+        self.containers.insert(self, id, name, line).tell("create", &[]);
+    }
+}
+
+/// A configuration that was checked and completed, before anything is made for it.
+struct Draft {
+    config: ContainerConfig,
+    host: HostConfig,
+    endpoints: BTreeMap<String, proa_protocol::EndpointSettings>,
+    command: Vec<String>,
+    requested: Vec<request::Requested>,
+}
+
+impl Draft {
+    fn new(engine: &Engine, body: ContainerCreateBody, image: &Image) -> Result<(Self, Vec<String>)> {
+        let ContainerCreateBody { mut config, host_config: mut host, networking_config } = body;
+        merge::merge(&mut config, &image.config().config);
+        let command = merge::command_line(&mut config)?;
+        let warnings = check::all(&config, &host, check::Facts { cpus: engine.host.cpus })?;
+        defaults::host(&mut host, defaults::Facts { cgroup_v2: engine.host.machine.cgroup_v2 });
+        network(engine, &host)?;
+        log_config::check(&host.log_config)?;
+        let (client_config, client_host) = as_models(&config, &host)?;
+        SecurityOptions::parse(host.security_opt.as_deref().unwrap_or_default())
+            .map_err(|error| Error::bad(error.to_string()))?;
+        crate::spec::check(&client_config, &client_host).map_err(|error| Error::bad(error.to_string()))?;
+        let requested =
+            request::requested(&client_config, &client_host).map_err(|error| Error::bad(error.to_string()))?;
+        let endpoints = networking_config.endpoints_config.unwrap_or_default();
+        Ok((Draft { config, host, endpoints, command, requested }, warnings))
+    }
+}
+
+/// The same documents as the types that specs are written from.
+pub(super) fn as_models(
+    config: &ContainerConfig,
+    host: &HostConfig,
+) -> Result<(models::ContainerConfig, models::HostConfig)> {
+    fn convert<T: serde::de::DeserializeOwned>(document: &impl serde::Serialize) -> Result<T> {
+        let wrong = |error: serde_json::Error| Error::bad(format!("invalid container configuration: {error}"));
+        serde_json::to_vec(document).and_then(|text| serde_json::from_slice(&text)).map_err(wrong)
+    }
+    Ok((convert(config)?, convert(host)?))
+}
+
+/// Networks of the engine's own come later; what there is so far is checked here.
+fn network(engine: &Engine, host: &HostConfig) -> Result<()> {
+    match host.network_mode.as_str() {
+        "none" | "host" | "bridge" => Ok(()),
+        mode => match mode.strip_prefix("container:") {
+            Some(other) => engine.container(other).map(|_| ()),
+            None => Err(Error::not_found(format!("network {mode} not found"))),
+        },
+    }
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// The container's folder: where changes go, and the engine's three files.
+fn make_folder(folder: &PathBuf, config: &ContainerConfig, host: &HostConfig) -> std::io::Result<()> {
+    let mode = Mode::from_raw_mode(0o700);
+    rustix::fs::mkdir(folder, mode)?;
+    let opened = rustix::fs::open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    // The upper directory's mode is the container's root's.
+    for (name, mode) in [("upper", 0o755), ("work", 0o700)] {
+        rustix::fs::mkdirat(&opened, name, Mode::from_raw_mode(mode))?;
+    }
+    files::write(folder, config, host)
+}
+
+/// What exists of a container that is not finished.
+struct Made {
+    engine: Arc<Engine>,
+    id: Id,
+    name: String,
+    volumes: Vec<String>,
+}
+
+impl Made {
+    async fn undo(self) {
+        self.engine.containers.release(&self.name, &self.id);
+        mounts::undo(&self.engine, &self.volumes).await;
+        for folder in [self.engine.paths.container(&self.id), self.engine.paths.run_container(&self.id)] {
+            if let Err(error) = mounts::remove_folder(&folder) {
+                tracing::warn!(id = %self.id, error = error.told(), "taking back a container failed");
+            }
+        }
+    }
+}

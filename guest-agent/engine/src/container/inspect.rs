@@ -1,0 +1,216 @@
+//! `inspect`: a container's whole document.
+
+use std::{collections::BTreeMap, path::Path};
+
+use proa_protocol::{
+    ContainerInspect, ContainerState, EndpointSettings, GraphDriver, MountPoint, NetworkSettings, TextMap,
+};
+
+use super::{
+    Container,
+    definition::{Definition, Mounted, Source},
+    files, log_config,
+    state::{Ended, State},
+    task::Published,
+};
+use crate::{Engine, Result, clock, error::Context};
+
+impl Container {
+    /// Its whole document. `size` adds what its root takes.
+    pub async fn inspect(&self, size: bool) -> Result<ContainerInspect> {
+        let engine = self.engine()?;
+        let seen = self.seen();
+        let mut document = document(&engine, &seen);
+        document.exec_ids = engine.execs.of(&self.id);
+        if size {
+            let (own, root) = self.size().await?;
+            (document.size_rw, document.size_root_fs) = (Some(own), Some(root));
+        }
+        Ok(document)
+    }
+
+    /// Bytes of its own changes, and of its whole root.
+    pub(super) async fn size(&self) -> Result<(i64, i64)> {
+        let engine = self.engine()?;
+        let definition = self.seen().definition;
+        let upper = engine.paths.container(&self.id).join("upper");
+        let attempt = || format!("measure the files of container {}", definition.id);
+        let own = tokio::task::spawn_blocking(move || bytes_beneath(&upper)).await.context(attempt)?;
+        let own = i64::try_from(own).unwrap_or(i64::MAX);
+        let image = engine.images().find(&definition.image).map_or(0, |image| image.size());
+        Ok((own, own + i64::try_from(image).unwrap_or(0)))
+    }
+}
+
+/// Bytes of the files beneath a directory; what goes away meanwhile counts nothing.
+pub(crate) fn bytes_beneath(path: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(path) else { return 0 };
+    let one = |entry: std::fs::DirEntry| {
+        let Ok(metadata) = entry.metadata() else { return 0 };
+        if metadata.is_dir() { bytes_beneath(&entry.path()) } else { metadata.len() }
+    };
+    entries.flatten().map(one).sum()
+}
+
+fn document(engine: &Engine, seen: &Published) -> ContainerInspect {
+    let definition = &seen.definition;
+    let folder = engine.paths.container(&definition.id);
+    let files = files::paths(&folder);
+    let text = |path: &Path| path.display().to_string();
+    let mut command = definition.command.iter().cloned();
+    let mut config = definition.config.clone();
+    // Shown as nothing where there is nothing.
+    config.volumes = config.volumes.filter(|volumes| !volumes.is_empty());
+    ContainerInspect {
+        id: definition.id.to_string(),
+        created: clock::document(Some(definition.created)),
+        path: command.next().unwrap_or_default(),
+        args: command.collect(),
+        state: state(seen),
+        image: definition.image.clone(),
+        resolv_conf_path: text(&files.resolv_conf),
+        hostname_path: text(&files.hostname),
+        hosts_path: text(&files.hosts),
+        log_path: match definition.host.log_config.kind.as_str() {
+            "json-file" => log_config::path(engine, definition).map(|path| text(&path)).unwrap_or_default(),
+            _ => String::new(),
+        },
+        name: format!("/{}", definition.name),
+        restart_count: i64::from(seen.restarts),
+        driver: "overlay2".to_owned(),
+        platform: definition.platform.clone(),
+        app_armor_profile: apparmor(engine, definition),
+        host_config: definition.host.clone(),
+        graph_driver: graph_driver(engine, definition, &folder),
+        mounts: mount_points(definition),
+        config,
+        network_settings: network_settings(seen),
+        ..ContainerInspect::default()
+    }
+}
+
+fn apparmor(engine: &Engine, definition: &Definition) -> String {
+    if !engine.host.machine.apparmor {
+        return String::new();
+    }
+    let options = definition.host.security_opt.iter().flatten();
+    let named = options.filter_map(|option| option.strip_prefix("apparmor=")).last();
+    match named {
+        Some(name) => name.to_owned(),
+        None if definition.host.privileged => "unconfined".to_owned(),
+        None => String::new(),
+    }
+}
+
+fn state(seen: &Published) -> ContainerState {
+    let mut document = ContainerState { status: seen.state.name().to_owned(), ..ContainerState::default() };
+    (document.started_at, document.finished_at) = (clock::document(None), clock::document(None));
+    if let Some(running) = seen.state.live() {
+        document.running = true;
+        document.paused = matches!(seen.state, State::Paused(_));
+        document.pid = i64::from(running.pid);
+        document.started_at = clock::document(Some(running.started));
+        document.finished_at = clock::document(seen.finished_before);
+        return document;
+    }
+    document.restarting = matches!(seen.state, State::Restarting(_));
+    // Docker counts a container that waits for its restart as running.
+    document.running = document.restarting;
+    match seen.state.ended() {
+        Some(Ended::Exited(exit)) => {
+            document.exit_code = i64::from(exit.code);
+            document.oom_killed = exit.oom_killed;
+            document.error = exit.error;
+            document.started_at = clock::document(exit.started);
+            document.finished_at = clock::document(Some(exit.finished));
+        }
+        Some(Ended::Never(Some(failure))) => {
+            document.exit_code = i64::from(failure.code);
+            document.error = failure.error;
+        }
+        Some(Ended::Never(None)) | None => {}
+    }
+    document
+}
+
+fn graph_driver(engine: &Engine, definition: &Definition, folder: &Path) -> GraphDriver {
+    let lowers = engine.images().find(&definition.image).map(|image| image.lowers().to_vec()).unwrap_or_default();
+    let lowers: Vec<String> = lowers.iter().map(|path| path.display().to_string()).collect();
+    let at = |name: &str| folder.join(name).display().to_string();
+    let pairs = [
+        ("ID", definition.id.to_string()),
+        ("LowerDir", lowers.join(":")),
+        ("MergedDir", at("merged")),
+        ("UpperDir", at("upper")),
+        ("WorkDir", at("work")),
+    ];
+    let data: TextMap = pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    GraphDriver { name: "overlay2".to_owned(), data: Some(data) }
+}
+
+/// The mounts that documents show: what is not memory.
+pub(super) fn mount_points(definition: &Definition) -> Vec<MountPoint> {
+    definition.mounts.iter().filter_map(mount_point).collect()
+}
+
+fn mount_point(mount: &Mounted) -> Option<MountPoint> {
+    let common = MountPoint {
+        destination: mount.target.clone(),
+        rw: !mount.read_only,
+        ..MountPoint::default()
+    };
+    match &mount.what {
+        Source::Bind { path, propagation, mode, .. } => Some(MountPoint {
+            kind: "bind".to_owned(),
+            source: path.display().to_string(),
+            mode: mode.clone(),
+            propagation: propagation.clone(),
+            ..common
+        }),
+        Source::Volume { name, path, mode, .. } => Some(MountPoint {
+            kind: "volume".to_owned(),
+            name: name.clone(),
+            source: path.display().to_string(),
+            driver: "local".to_owned(),
+            mode: mode.clone(),
+            ..common
+        }),
+        // `--tmpfs` is shown in the host configuration alone.
+        Source::Tmpfs { .. } => None,
+        Source::Image { reference, .. } => Some(MountPoint {
+            kind: "image".to_owned(),
+            source: reference.clone(),
+            ..common
+        }),
+    }
+}
+
+/// One endpoint without addresses: what there is of networks so far.
+pub(super) fn networks(definition: &Definition) -> BTreeMap<String, EndpointSettings> {
+    let mode = definition.host.network_mode.as_str();
+    if mode.starts_with("container:") {
+        return BTreeMap::new();
+    }
+    let mut endpoint = definition.endpoints.get(mode).cloned().unwrap_or_default();
+    if endpoint.network_id.is_empty() {
+        endpoint.network_id = network_id(mode);
+    }
+    BTreeMap::from([(mode.to_owned(), endpoint)])
+}
+
+/// The id of one of the networks that are always there: fixed, so that it is the same everywhere it is shown.
+pub(crate) fn network_id(name: &str) -> String {
+    crate::networks::id_of(name)
+}
+
+fn network_settings(seen: &Published) -> NetworkSettings {
+    let definition = &seen.definition;
+    let live = seen.state.live();
+    NetworkSettings {
+        sandbox_id: live.map(|_| definition.id.to_string()).unwrap_or_default(),
+        sandbox_key: live.map(|running| format!("/proc/{}/ns/net", running.pid)).unwrap_or_default(),
+        ports: Some(BTreeMap::new()),
+        networks: Some(networks(definition)),
+        ..NetworkSettings::default()
+    }
+}

@@ -1,0 +1,279 @@
+//! The phases before a start: the spec, the cgroup, the plan. What was made is taken back unless the start succeeds.
+
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use oci_spec::runtime::Spec;
+use proa_images::Image;
+use proa_kernel::cgroup::{Cgroup, CgroupPath, Entrance};
+use proa_runtime::{
+    StartError, Step,
+    client::{Launch, Size, Stdin},
+    plan::{Overlay, Plan, PlanOptions, Root},
+};
+
+use super::{
+    create::as_models,
+    definition::Definition,
+    files, log_config, mounts,
+    state::Failure,
+};
+use crate::{
+    Engine, Error, Kind, Result,
+    error::Context,
+    rootfs::Layers,
+    spec::{self, Joined, Shared},
+    users,
+};
+
+/// A start that failed: what the caller is told, and what is noted of the container.
+pub(super) struct Refused {
+    pub(super) failure: Failure,
+    pub(super) error: Error,
+}
+
+/// Everything a monitor needs, before it exists. Dropped, it takes its cgroup away again.
+pub(super) struct Prepared {
+    launch: Launch,
+    cgroup: Option<Arc<Cgroup>>,
+    directory: Option<OwnedFd>,
+    tasks: Vec<OwnedFd>,
+}
+
+impl Prepared {
+    /// Runs on a blocking thread.
+    pub(super) fn prepare(
+        engine: &Engine,
+        definition: &Definition,
+        size: Option<Size>,
+    ) -> Result<Prepared, Refused> {
+        let image = engine.images().find(&definition.image).map_err(Error::from)?;
+        let root = overlay(engine, definition, &image);
+        let spec = write_spec(engine, definition, &root)?;
+        let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+        let limits = match resources {
+            Some(resources) => engine.limits(resources)?,
+            None => Default::default(),
+        };
+        let path = cgroup_path(definition)?;
+        let cgroup = engine.cgroups.create(&path, &limits).context(|| "make the container's cgroup".into())?;
+        // From here on the cgroup goes away with what is returned, or with this.
+        let mut prepared = Prepared {
+            launch: Launch {
+                id: definition.id.to_string(),
+                run_dir: engine.paths.run_container(&definition.id),
+                plan: plan(engine, definition, &spec, root, size)?,
+                stdin: stdin(definition),
+                log: log_config::sink(engine, definition)?,
+                cgroup: Some(path.as_str().to_owned()),
+            },
+            cgroup: Some(Arc::new(cgroup)),
+            directory: None,
+            tasks: Vec::new(),
+        };
+        let entrance = prepared.entrance()?;
+        (prepared.directory, prepared.tasks) = entrance.into_parts();
+        forget_last_run(&prepared.launch.run_dir);
+        Ok(prepared)
+    }
+
+    fn entrance(&self) -> Result<Entrance> {
+        let cgroup = self.cgroup.as_ref().ok_or_else(|| Error::internal("the cgroup is gone"))?;
+        cgroup.entrance().context(|| "open the container's cgroup".into())
+    }
+
+    pub(super) fn launch(&self) -> &Launch {
+        &self.launch
+    }
+
+    /// The version 2 cgroup's directory, and the `tasks` files of version 1.
+    pub(super) fn cgroup_fds(&self) -> (Option<std::os::fd::BorrowedFd<'_>>, Vec<std::os::fd::BorrowedFd<'_>>) {
+        (self.directory.as_ref().map(AsFd::as_fd), self.tasks.iter().map(AsFd::as_fd).collect())
+    }
+
+    /// The start succeeded: the cgroup belongs to what runs.
+    pub(super) fn into_running(mut self) -> (Arc<Cgroup>, Arc<Plan>) {
+        let plan = Arc::new(self.launch.plan.clone());
+        match self.cgroup.take() {
+            Some(cgroup) => (cgroup, plan),
+            None => unreachable!("a prepared start has a cgroup until it is used up"),
+        }
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        if let Some(cgroup) = &self.cgroup
+            && let Err(error) = cgroup.kill_and_wait().and_then(|()| cgroup.delete())
+        {
+            tracing::warn!(id = self.launch.id, %error, "taking back a cgroup failed");
+        }
+    }
+}
+
+impl Refused {
+    /// The words of Docker's start, with the exit code they mean.
+    pub(super) fn from_start(error: &StartError, definition: &Definition) -> Self {
+        let code = error.exit_code();
+        let command = definition.command.first().map_or("", String::as_str);
+        let reason = match (error.step, code) {
+            (Step::Execute, 127) if !command.contains('/') => {
+                format!("exec: {command:?}: executable file not found in $PATH")
+            }
+            (Step::Execute, 127) => format!("exec: {command:?}: stat {command}: no such file or directory"),
+            (Step::Execute, _) => format!("exec: {command:?}: {}", reason_of(error)),
+            _ => error.to_string(),
+        };
+        let message = format!("failed to create task for container: unable to start container process: {reason}");
+        let kind = if code == 128 && !is_users_fault(error) { Kind::Internal } else { Kind::BadParameter };
+        Refused { failure: Failure { code, error: message.clone() }, error: Error::new(kind, message) }
+    }
+}
+
+/// A mount that cannot be made is what was asked for, not what failed here.
+fn is_users_fault(error: &StartError) -> bool {
+    matches!(
+        error.step,
+        Step::Mount | Step::MountSource | Step::Sysctl | Step::WorkingDirectory | Step::Limit | Step::Device
+    )
+}
+
+fn reason_of(error: &StartError) -> String {
+    let text = error.to_string();
+    text.rsplit(": ").next().unwrap_or(&text).to_owned()
+}
+
+/// An exit record of the last run would be taken for this one's.
+fn forget_last_run(run_dir: &Path) {
+    for name in ["exit", "monitor.sock"] {
+        // Usually there is none.
+        let _ = std::fs::remove_file(run_dir.join(name));
+    }
+}
+
+fn stdin(definition: &Definition) -> Stdin {
+    match (definition.config.open_stdin, definition.config.stdin_once) {
+        (false, _) => Stdin::Null,
+        (true, false) => Stdin::Open,
+        (true, true) => Stdin::Once,
+    }
+}
+
+/// Where the container's root comes from.
+pub(crate) fn overlay(engine: &Engine, definition: &Definition, image: &Image) -> Overlay {
+    let folder = engine.paths.container(&definition.id);
+    Overlay {
+        lowers: image.lowers().to_vec(),
+        upper: folder.join("upper"),
+        work: folder.join("work"),
+        volatile: definition.auto_remove(),
+    }
+}
+
+/// Its cgroup, below the engine's base.
+pub(crate) fn cgroup_path(definition: &Definition) -> Result<CgroupPath> {
+    let parent = definition.host.cgroup_parent.trim_start_matches('/');
+    let parent = if parent.is_empty() { "proa" } else { parent };
+    format!("{parent}/{}", definition.id).parse().map_err(|error| Error::bad(format!("{error}")))
+}
+
+/// The runtime spec, from the definition and what the host and the root say today.
+pub(crate) fn write_spec(engine: &Engine, definition: &Definition, root: &Overlay) -> Result<Spec> {
+    let layers = Layers::new(std::iter::once(root.upper.clone()).chain(root.lowers.iter().cloned()));
+    let (config, host) = as_models(&definition.config, &definition.host)?;
+    let groups = definition.host.group_add.as_deref().unwrap_or_default();
+    let security = SecuritySection::of(engine, definition)?;
+    let folder = engine.paths.container(&definition.id);
+    let input = spec::Input {
+        id: definition.id.as_str(),
+        config: &config,
+        host: &host,
+        args: &definition.command,
+        user: users::find(&layers, &definition.config.user, groups)?,
+        mounts: &mounts::ready(engine, definition)?,
+        files: &files::paths(&folder),
+        joined: &joined(engine, definition)?,
+        cgroup: Path::new(cgroup_path(definition)?.as_str()),
+        devices: &engine.devices(&host)?,
+        seccomp: security.0,
+        id_maps: None,
+        machine: &engine.host.machine,
+        root: &PathBuf::from("rootfs"),
+    };
+    spec::build(&input).map_err(|error| Error::bad(error.to_string()))
+}
+
+/// The system call filter, as the spec's section.
+struct SecuritySection(Option<oci_spec::runtime::LinuxSeccomp>);
+
+impl SecuritySection {
+    fn of(engine: &Engine, definition: &Definition) -> Result<Self> {
+        let options = definition.host.security_opt.as_deref().unwrap_or_default();
+        let options = spec::SecurityOptions::parse(options).map_err(|error| Error::bad(error.to_string()))?;
+        engine.seccomp_section(&options.seccomp(definition.host.privileged), &definition.host).map(SecuritySection)
+    }
+}
+
+pub(crate) fn plan(
+    engine: &Engine,
+    definition: &Definition,
+    spec: &Spec,
+    root: Overlay,
+    size: Option<Size>,
+) -> Result<Plan> {
+    let options = PlanOptions {
+        id: definition.id.to_string(),
+        root: Some(Root::Overlay(root)),
+        seccomp: engine.seccomp_program(spec)?,
+        cgroup: engine.cgroup_view(definition)?,
+        reaper: definition.host.init == Some(true),
+        console_size: size.map(|size| (size.rows, size.columns)),
+        ..PlanOptions::default()
+    };
+    Plan::new(spec, options).map_err(|error| Error::bad(error.to_string()))
+}
+
+/// Namespaces of the host or of another container.
+fn joined(engine: &Engine, definition: &Definition) -> Result<Joined> {
+    let host = &definition.host;
+    let of = |mode: &str, kind: &str| -> Result<Shared> {
+        match mode.strip_prefix("container:") {
+            Some(other) => Ok(Shared::Path(namespace_of(engine, other, kind)?)),
+            None if mode == "host" => Ok(Shared::Host),
+            None => Ok(Shared::Own),
+        }
+    };
+    let network = of(&host.network_mode, "net")?;
+    // A host name of one's own in the host's network is allowed; the UTS namespace stays apart unless asked for.
+    Ok(Joined {
+        ipc: of(&host.ipc_mode, "ipc")?,
+        shm: shm_of(engine, &host.ipc_mode)?,
+        pid: of(&host.pid_mode, "pid")?,
+        uts: of(&host.uts_mode, "uts")?,
+        network,
+    })
+}
+
+fn live_pid(engine: &Engine, other: &str) -> Result<u32> {
+    let container = engine.container(other)?;
+    let seen = container.seen();
+    let running = seen.state.live().ok_or_else(|| {
+        Error::conflict(format!("cannot join network namespace of a non running container: {other}"))
+    })?;
+    Ok(running.pid)
+}
+
+fn namespace_of(engine: &Engine, other: &str, kind: &str) -> Result<PathBuf> {
+    Ok(PathBuf::from(format!("/proc/{}/ns/{kind}", live_pid(engine, other)?)))
+}
+
+/// The other container's `/dev/shm`, reached through its root.
+fn shm_of(engine: &Engine, ipc_mode: &str) -> Result<Option<PathBuf>> {
+    match ipc_mode.strip_prefix("container:") {
+        Some(other) => Ok(Some(PathBuf::from(format!("/proc/{}/root/dev/shm", live_pid(engine, other)?)))),
+        None => Ok(None),
+    }
+}
