@@ -38,6 +38,8 @@ pub(crate) enum Change {
     Volume { name: String, record: String },
     /// A volume is gone.
     VolumeGone { name: String },
+    /// Only to be acknowledged, after what came before.
+    Nothing,
 }
 
 /// What the file held when it was opened.
@@ -89,6 +91,11 @@ impl Db {
             .await
             .map_err(|_| closed())?
             .map_err(|cause| Error::internal(format!("write the state: {cause}")))
+    }
+
+    /// Waits until everything asked for before is on disk.
+    pub(crate) async fn flush(&self) -> Result<()> {
+        self.commit(Change::Nothing).await
     }
 
     /// Makes a change soon. A power cut may lose it; nothing else does.
@@ -156,6 +163,7 @@ fn write_one(transaction: &Transaction<'_>, change: &Change) -> rusqlite::Result
         Change::VolumeGone { name } => transaction
             .prepare_cached("DELETE FROM volumes WHERE name = ?1")?
             .execute(params![name]),
+        Change::Nothing => Ok(0),
     };
     changed.map(|_| ())
 }

@@ -21,6 +21,7 @@ use crate::{
     exec::Execs,
     machine::Host,
     paths::Paths,
+    pollable::{self, Pollable},
     registry::Registry,
     volumes::Volumes,
 };
@@ -39,7 +40,7 @@ pub struct Engine {
     config: Config,
     images: Store,
     pub(crate) paths: Paths,
-    pub(crate) keeper: AsyncFd<Keeper>,
+    pub(crate) keeper: AsyncFd<Pollable<Keeper>>,
     pub(crate) cgroups: Hierarchy,
     pub(crate) host: Host,
     pub(crate) db: Db,
@@ -63,7 +64,7 @@ impl Engine {
         let engine = Arc::new(Engine {
             host: Host::look(&cgroups),
             volumes: Volumes::open(paths.volumes(), db.clone(), &stored.volumes)?,
-            keeper: AsyncFd::new(keeper).context(|| "listen to the keeper".into())?,
+            keeper: pollable::watch(keeper).context(|| "listen to the keeper".into())?,
             events: Events::default(),
             containers: Registry::default(),
             execs: Execs::default(),
@@ -102,17 +103,36 @@ impl Engine {
     /// A container made of this image, if there is one; a running one before others. For `images().remove` and
     /// `prune`.
     pub fn holder(&self, image: &Digest) -> Option<HeldBy> {
-        let mut users = self.containers.all().into_iter().filter(|user| user.seen().definition.image == image.as_str());
+        let mut users = self
+            .containers
+            .all()
+            .into_iter()
+            .filter(|user| user.seen().definition.image == image.as_str());
         let first = users.next()?;
         let live = |user: &Container| user.seen().state.live().is_some();
-        let user = if live(&first) { first } else { users.find(live).unwrap_or(first) };
-        Some(HeldBy { container: user.id().as_str().to_owned(), running: live(&user) })
+        let user = if live(&first) {
+            first
+        } else {
+            users.find(live).unwrap_or(first)
+        };
+        Some(HeldBy {
+            container: user.id().as_str().to_owned(),
+            running: live(&user),
+        })
     }
 
     /// Resolves when the keeper asks for an orderly stop.
     pub async fn stop_asked(&self) {
         // The sender lives as long as the engine.
         let _ = self.stop.subscribe().wait_for(|asked| *asked).await;
+    }
+
+    /// Tells the keeper that connections are accepted.
+    pub fn serving(&self) -> Result<()> {
+        self.keeper
+            .get_ref()
+            .serving()
+            .context(|| "tell the keeper that the API is served".into())
     }
 
     /// Ends orderly: containers go on; what was noted is on disk.
@@ -125,38 +145,51 @@ impl Engine {
     /// Containers as they were kept, and as they are found.
     async fn reopen(self: &Arc<Self>, stored: Stored) {
         let records = reopen::collect(&self.paths, stored.containers);
-        let known: HashSet<String> = records.iter().map(|(definition, _)| definition.id.to_string()).collect();
+        let known: HashSet<String> = records
+            .iter()
+            .map(|(definition, _)| definition.id.to_string())
+            .collect();
         for (definition, history) in records {
             self.reopen_one(definition, history).await;
         }
         reopen::sweep(&self.paths, &known);
-        reopen::sweep_cgroups(self, &known);
         for container in self.containers.all() {
             // The task lives as long as the container.
             let _ = container.line.requests.send(task::Request::Resume);
         }
     }
 
-    async fn reopen_one(self: &Arc<Self>, definition: Definition, history: crate::container::state::History) {
+    async fn reopen_one(
+        self: &Arc<Self>,
+        definition: Definition,
+        history: crate::container::state::History,
+    ) {
         let id = definition.id.clone();
         let digest = definition.image.parse::<Digest>();
-        let hold = match digest.map_err(|error| error.to_string()).and_then(|digest| {
-            self.images.hold(&digest).map_err(|error| error.to_string())
-        }) {
+        let hold = match digest
+            .map_err(|error| error.to_string())
+            .and_then(|digest| self.images.hold(&digest).map_err(|error| error.to_string()))
+        {
             Ok(hold) => Some(hold),
             Err(error) => {
                 tracing::warn!(%id, error, "the image of a container is not there any more");
                 None
             }
         };
-        let beginning = reopen::find(self, definition, history, hold).await;
+        let mut beginning = reopen::find(self, definition, history, hold).await;
+        let execs = std::mem::take(&mut beginning.execs);
         let ended = beginning.state.ended();
         let name = beginning.definition.name.clone();
         let gone = beginning.definition.auto_remove() && matches!(ended, Some(Ended::Exited(_)));
         let line = task::begin(self, beginning);
+        let folder = self.paths.run_container(&id);
         let container = self.containers.insert(self, id, name, line);
+        self.execs.reopen(&container, &folder, &execs);
         if gone {
-            let _ = container.line.requests.send(task::Request::Remove { volumes: true, answer: task::nobody() });
+            let _ = container.line.requests.send(task::Request::Remove {
+                volumes: true,
+                answer: task::nobody(),
+            });
         }
     }
 }
@@ -164,7 +197,9 @@ impl Engine {
 /// Hears the keeper until it is gone.
 async fn listen(engine: Arc<Engine>) {
     loop {
-        let Ok(mut ready) = engine.keeper.readable().await else { return };
+        let Ok(mut ready) = engine.keeper.readable().await else {
+            return;
+        };
         match engine.keeper.get_ref().receive() {
             Ok(Some(notice)) => hear(&engine, notice),
             Ok(None) => ready.clear_ready(),
@@ -181,7 +216,7 @@ fn hear(engine: &Engine, notice: Notice) {
     match notice {
         Notice::Stop => drop(engine.stop.send_replace(true)),
         // The connection to the monitor ends with it, which is heard there.
-        Notice::MonitorEnded { id } => tracing::debug!(id, "a monitor ended"),
+        Notice::MonitorEnded { id, .. } => tracing::debug!(id, "a monitor ended"),
         // Nothing is kept yet.
         Notice::Kept { .. } | Notice::Ready => {}
     }

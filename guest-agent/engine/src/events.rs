@@ -23,8 +23,21 @@ const BACKLOG: usize = 4096;
 
 /// The filters events know.
 const KEYS: &[&str] = &[
-    "config", "container", "daemon", "event", "id", "image", "label", "network", "node", "plugin", "scope", "secret",
-    "service", "type", "volume",
+    "config",
+    "container",
+    "daemon",
+    "event",
+    "id",
+    "image",
+    "label",
+    "network",
+    "node",
+    "plugin",
+    "scope",
+    "secret",
+    "service",
+    "type",
+    "volume",
 ];
 
 /// Which events.
@@ -46,7 +59,10 @@ pub(crate) struct Events {
 
 impl Default for Events {
     fn default() -> Self {
-        Events { live: broadcast::channel(BACKLOG).0, kept: Mutex::default() }
+        Events {
+            live: broadcast::channel(BACKLOG).0,
+            kept: Mutex::default(),
+        }
     }
 }
 
@@ -73,7 +89,11 @@ impl Events {
 fn document(kind: &str, action: &str, id: &str, attributes: TextMap, time: Timestamp) -> Event {
     // The fields of the oldest API versions, for containers and images only.
     let (status, old_id, from) = match kind {
-        "container" => (action.to_owned(), id.to_owned(), attributes.get("image").cloned().unwrap_or_default()),
+        "container" => (
+            action.to_owned(),
+            id.to_owned(),
+            attributes.get("image").cloned().unwrap_or_default(),
+        ),
         "image" => (action.to_owned(), id.to_owned(), String::new()),
         _ => Default::default(),
     };
@@ -83,7 +103,10 @@ fn document(kind: &str, action: &str, id: &str, attributes: TextMap, time: Times
         from,
         kind: kind.to_owned(),
         action: action.to_owned(),
-        actor: EventActor { id: id.to_owned(), attributes },
+        actor: EventActor {
+            id: id.to_owned(),
+            attributes,
+        },
         scope: "local".to_owned(),
         time: time.as_second(),
         time_nano: i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX),
@@ -98,11 +121,20 @@ impl Engine {
 
     /// Events as they come.
     pub fn events(&self, options: EventOptions) -> Result<BoxStream<'static, Event>> {
-        options.filters.only(KEYS).map_err(|error| Error::bad(error.to_string()))?;
+        options
+            .filters
+            .only(KEYS)
+            .map_err(|error| Error::bad(error.to_string()))?;
         let now = clock::now();
         let time = |text: &Option<String>| -> Result<Option<Timestamp>> {
-            let given = text.as_deref().filter(|text| !text.is_empty() && *text != "0");
-            given.map(|text| timestamp::parse(text, now).map_err(|error| Error::bad(error.to_string()))).transpose()
+            let given = text
+                .as_deref()
+                .filter(|text| !text.is_empty() && *text != "0");
+            given
+                .map(|text| {
+                    timestamp::parse(text, now).map_err(|error| Error::bad(error.to_string()))
+                })
+                .transpose()
         };
         let (since, until) = (time(&options.since)?, time(&options.until)?);
         let (kept, live) = self.events.listen();
@@ -111,7 +143,10 @@ impl Engine {
         // Without `since` only what comes from now on.
         let from = since.map_or(i64::MAX, nanoseconds);
         let to = until.map_or(i64::MAX, nanoseconds);
-        let past = kept.into_iter().filter(move |event| event.time_nano >= from).collect::<Vec<_>>();
+        let past = kept
+            .into_iter()
+            .filter(move |event| event.time_nano >= from)
+            .collect::<Vec<_>>();
         let all = stream::iter(past).chain(follow(live));
         let wanted = all
             .take_while(move |event| std::future::ready(event.time_nano <= to))
@@ -145,26 +180,40 @@ fn follow(live: broadcast::Receiver<Arc<Event>>) -> impl stream::Stream<Item = A
 }
 
 fn accepts(filters: &Filters, event: &Event) -> bool {
-    let attribute = |key: &str| event.actor.attributes.get(key).map(String::as_str).unwrap_or_default();
+    let attribute = |key: &str| {
+        event
+            .actor
+            .attributes
+            .get(key)
+            .map(String::as_str)
+            .unwrap_or_default()
+    };
     let names = |key: &str, kind: &str| {
         !filters.has(key)
             || (event.kind == kind
                 && filters.any(key, |value| {
                     event.actor.id == value
-                        || (value.len() >= 4 && kind == "container" && event.actor.id.starts_with(value))
+                        || (value.len() >= 4
+                            && kind == "container"
+                            && event.actor.id.starts_with(value))
                         || attribute("name") == value
                 }))
     };
     let image = || {
         filters.any("image", |value| {
             let short = |name: &str| name.split(':').next().unwrap_or_default().to_owned();
-            [event.actor.id.as_str(), attribute("image"), attribute("name")]
-                .iter()
-                .any(|name| *name == value || (!name.starts_with("sha256:") && short(name) == value))
+            [
+                event.actor.id.as_str(),
+                attribute("image"),
+                attribute("name"),
+            ]
+            .iter()
+            .any(|name| *name == value || (!name.starts_with("sha256:") && short(name) == value))
         })
     };
     // `exec_start: ls` and `health_status: healthy` are asked for by their first word, too.
-    let action = |value: &str| event.action == value || event.action.split(':').next() == Some(value);
+    let action =
+        |value: &str| event.action == value || event.action.split(':').next() == Some(value);
     filters.any("type", |value| event.kind == value)
         && filters.any("event", action)
         && filters.any("scope", |value| event.scope == value)
@@ -183,22 +232,41 @@ mod tests {
     use super::*;
 
     fn event(kind: &str, action: &str, id: &str, attributes: &[(&str, &str)]) -> Event {
-        let attributes = attributes.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let attributes = attributes
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
         document(kind, action, id, attributes, Timestamp::UNIX_EPOCH)
     }
 
     #[test]
     fn filters_choose_by_type_action_actor_and_label() {
-        let die = event("container", "die", "abcdef", &[("image", "busybox:1"), ("name", "web"), ("a", "1")]);
+        let die = event(
+            "container",
+            "die",
+            "abcdef",
+            &[("image", "busybox:1"), ("name", "web"), ("a", "1")],
+        );
         let accepted = |key: &str, value: &str| accepts(&Filters::default().with(key, value), &die);
         assert!(accepted("type", "container") && !accepted("type", "image"));
         assert!(accepted("event", "die") && !accepted("event", "start"));
-        assert!(accepted("container", "web") && accepted("container", "abcd") && !accepted("container", "db"));
-        assert!(accepted("image", "busybox") && accepted("image", "busybox:1") && !accepted("image", "alpine"));
+        assert!(
+            accepted("container", "web")
+                && accepted("container", "abcd")
+                && !accepted("container", "db")
+        );
+        assert!(
+            accepted("image", "busybox")
+                && accepted("image", "busybox:1")
+                && !accepted("image", "alpine")
+        );
         assert!(accepted("label", "a=1") && !accepted("label", "a=2"));
         assert!(!accepted("volume", "web"));
         let exec = event("container", "exec_start: ls -l", "abcdef", &[]);
-        assert!(accepts(&Filters::default().with("event", "exec_start"), &exec));
+        assert!(accepts(
+            &Filters::default().with("event", "exec_start"),
+            &exec
+        ));
     }
 
     #[test]

@@ -18,6 +18,7 @@
 
 mod clock;
 pub mod container;
+mod db;
 mod engine;
 mod error;
 pub mod events;
@@ -25,15 +26,21 @@ pub mod exec;
 
 pub mod id;
 mod image;
+mod machine;
 mod names;
 mod networks;
-#[allow(dead_code, reason = "the `top` verb is its caller")]
+mod paths;
+mod pollable;
 mod ps;
-#[allow(dead_code, reason = "the `stats` verb is its caller")]
+mod registry;
+mod rootfs;
 mod stats;
+mod users;
+pub mod volumes;
 
 pub use container::Container;
-pub use engine::{Config, Engine, ListOptions};
+pub use container::ListOptions;
+pub use engine::{Config, Engine};
 pub use error::{Error, Kind, Result};
 pub use exec::Exec;
 pub use image::ImageSource;

@@ -49,7 +49,11 @@ impl Registry {
         name: String,
         line: crate::container::task::Line,
     ) -> Container {
-        let shared = Arc::new(Shared { id: id.clone(), line, engine: Arc::downgrade(engine) });
+        let shared = Arc::new(Shared {
+            id: id.clone(),
+            line,
+            engine: Arc::downgrade(engine),
+        });
         let mut entries = lock(&self.0);
         entries.names.insert(name, id.clone());
         entries.by_id.insert(id, Arc::clone(&shared));
@@ -65,13 +69,19 @@ impl Registry {
 
     /// Every container, by id.
     pub(crate) fn all(&self) -> Vec<Container> {
-        lock(&self.0).by_id.values().map(|shared| Container(Arc::clone(shared))).collect()
+        lock(&self.0)
+            .by_id
+            .values()
+            .map(|shared| Container(Arc::clone(shared)))
+            .collect()
     }
 
     /// One by its id, its name, or a unique prefix of its id.
     pub(crate) fn find(&self, wanted: &str) -> Result<Container> {
         let entries = lock(&self.0);
-        let by_name = entries.names.get(wanted.strip_prefix('/').unwrap_or(wanted));
+        let by_name = entries
+            .names
+            .get(wanted.strip_prefix('/').unwrap_or(wanted));
         let exact = wanted.parse::<Id>().ok();
         let found = exact.as_ref().and_then(|id| entries.by_id.get(id));
         let found = found.or_else(|| entries.by_id.get(by_name?));
@@ -79,8 +89,10 @@ impl Registry {
             return Ok(Container(Arc::clone(shared)));
         }
         let from = (Bound::Included(wanted), Bound::Unbounded);
-        let mut matching =
-            entries.by_id.range::<str, _>(from).take_while(|(id, _)| !wanted.is_empty() && id.as_str().starts_with(wanted));
+        let mut matching = entries
+            .by_id
+            .range::<str, _>(from)
+            .take_while(|(id, _)| !wanted.is_empty() && id.as_str().starts_with(wanted));
         match (matching.next(), matching.next()) {
             (Some((_, shared)), None) => Ok(Container(Arc::clone(shared))),
             (None, _) => Err(Error::not_found(format!("No such container: {wanted}"))),

@@ -54,7 +54,9 @@ impl Layers {
             }
             links += 1;
             if links > MAX_LINKS {
-                return Err(io::Error::from_raw_os_error(rustix::io::Errno::LOOP.raw_os_error()));
+                return Err(io::Error::from_raw_os_error(
+                    rustix::io::Errno::LOOP.raw_os_error(),
+                ));
             }
             let target = fs::read_link(&found.path)?;
             if target.is_absolute() {
@@ -150,14 +152,17 @@ fn child(directory: &Found, name: &OsStr) -> io::Result<Option<Found>> {
 }
 
 fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
-fn is_whiteout(metadata: &Metadata) -> bool {
+pub(crate) fn is_whiteout(metadata: &Metadata) -> bool {
     metadata.file_type().is_char_device() && metadata.rdev() == 0
 }
 
-fn is_opaque(path: &Path) -> bool {
+pub(crate) fn is_opaque(path: &Path) -> bool {
     let mut value = [0; 1];
     ["trusted.overlay.opaque", "user.overlay.opaque"]
         .iter()

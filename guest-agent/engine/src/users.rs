@@ -34,7 +34,12 @@ fn accounts(passwd: &str) -> impl Iterator<Item = Account<'_>> {
         let uid = fields.nth(1)?.parse().ok()?;
         let gid = fields.next()?.parse().ok()?;
         let home = fields.nth(1).unwrap_or_default();
-        Some(Account { name, uid, gid, home })
+        Some(Account {
+            name,
+            uid,
+            gid,
+            home,
+        })
     })
 }
 
@@ -43,7 +48,11 @@ fn groups(group: &str) -> impl Iterator<Item = Group<'_>> {
         let mut fields = line.split(':');
         let name = fields.next()?;
         let gid = fields.nth(1)?.parse().ok()?;
-        Some(Group { name, gid, members: fields.next().unwrap_or_default() })
+        Some(Group {
+            name,
+            gid,
+            members: fields.next().unwrap_or_default(),
+        })
     })
 }
 
@@ -52,7 +61,8 @@ fn resolve(passwd: &str, group: &str, user: &str, extra: &[String]) -> Result<Us
     let user = if user.is_empty() { "0" } else { user };
     let number = user.parse::<u32>().ok();
     // A name of digits alone is a number first, as in Docker.
-    let account = accounts(passwd).find(|account| account.name == user || number == Some(account.uid));
+    let account =
+        accounts(passwd).find(|account| account.name == user || number == Some(account.uid));
     let (uid, mut gid, name, home) = match (&account, number) {
         (Some(found), _) => (found.uid, found.gid, Some(found.name), Some(found.home)),
         (None, Some(uid)) => (uid, 0, None, None),
@@ -61,7 +71,9 @@ fn resolve(passwd: &str, group: &str, user: &str, extra: &[String]) -> Result<Us
     let mut additional: BTreeSet<u32> = BTreeSet::new();
     if wanted_group.is_empty() {
         // What the user belongs to; a group named after `user:group` replaces all of it.
-        let member = |group: &Group<'_>| name.is_some_and(|name| group.members.split(',').any(|m| m == name));
+        let member = |group: &Group<'_>| {
+            name.is_some_and(|name| group.members.split(',').any(|m| m == name))
+        };
         additional.extend(groups(group).filter(member).map(|group| group.gid));
     } else {
         gid = find_group(group, wanted_group)?;
@@ -69,35 +81,53 @@ fn resolve(passwd: &str, group: &str, user: &str, extra: &[String]) -> Result<Us
     for wanted in extra {
         additional.insert(find_group(group, wanted)?);
     }
-    let home = home.filter(|home| !home.is_empty()).unwrap_or("/").to_owned();
-    Ok(User { uid, gid, additional_gids: additional.into_iter().collect(), home: Some(home) })
+    let home = home
+        .filter(|home| !home.is_empty())
+        .unwrap_or("/")
+        .to_owned();
+    Ok(User {
+        uid,
+        gid,
+        additional_gids: additional.into_iter().collect(),
+        home: Some(home),
+    })
 }
 
 fn find_group(group: &str, wanted: &str) -> Result<u32> {
     let number = wanted.parse::<u32>().ok();
     let found = groups(group).find(|group| group.name == wanted || number == Some(group.gid));
-    found
-        .map(|group| group.gid)
-        .or(number)
-        .ok_or_else(|| Error::bad(format!("Unable to find group {wanted}: no matching entries in group file")))
+    found.map(|group| group.gid).or(number).ok_or_else(|| {
+        Error::bad(format!(
+            "Unable to find group {wanted}: no matching entries in group file"
+        ))
+    })
 }
 
 fn not_found(what: &str, wanted: &str, file: &str) -> Error {
-    Error::bad(format!("unable to find {what} {wanted}: no matching entries in {file} file"))
+    Error::bad(format!(
+        "unable to find {what} {wanted}: no matching entries in {file} file"
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34:web:/var/www:/bin/false\nbroken\n";
+    const PASSWD: &str =
+        "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34:web:/var/www:/bin/false\nbroken\n";
     const GROUP: &str = "root:x:0:\nwww:x:34:\naudio:x:29:web,root\nvideo:x:44:web\n";
 
     fn check(user: &str, extra: &[&str], expected: &str) {
         let extra: Vec<String> = extra.iter().map(ToString::to_string).collect();
         let told = match resolve(PASSWD, GROUP, user, &extra) {
             Ok(user) => {
-                format!("{}:{} {:?} {}", user.uid, user.gid, user.additional_gids, user.home.unwrap_or_default())
+                format!(
+                    "{}:{} {:?} {}",
+                    user.uid,
+                    user.gid,
+                    user.additional_gids,
+                    user.home.unwrap_or_default()
+                )
             }
             Err(error) => error.told(),
         };
@@ -113,7 +143,15 @@ mod tests {
         check("1000:1000", &[], "1000:1000 [] /");
         check("web:video", &[], "33:44 [] /var/www");
         check("web:video", &["audio", "7"], "33:44 [7, 29] /var/www");
-        check("nobody", &[], "unable to find user nobody: no matching entries in passwd file");
-        check("web:gone", &[], "Unable to find group gone: no matching entries in group file");
+        check(
+            "nobody",
+            &[],
+            "unable to find user nobody: no matching entries in passwd file",
+        );
+        check(
+            "web:gone",
+            &[],
+            "Unable to find group gone: no matching entries in group file",
+        );
     }
 }

@@ -27,7 +27,11 @@ use super::{
     state::State,
     task::{Attachment, EarlyAttach, Request, Task},
 };
-use crate::{Error, Result, error::Context};
+use crate::{
+    Error, Result,
+    error::Context,
+    pollable::{self, Pollable},
+};
 
 /// How much is read from a container's socket at once.
 const CHUNK: usize = 64 * 1024;
@@ -81,7 +85,7 @@ enum Closed {
 }
 
 enum Sink {
-    Open(AsyncFd<OwnedFd>),
+    Open(AsyncFd<Pollable<OwnedFd>>),
     AtStart(oneshot::Receiver<Option<OwnedFd>>),
     /// Nobody reads.
     Gone,
@@ -89,14 +93,26 @@ enum Sink {
 
 impl Input {
     /// An exec's standard input.
-    pub(crate) fn of_exec(fd: OwnedFd, keys: Option<DetachKeys>, detached: Arc<Notify>) -> io::Result<Self> {
-        let sink = Sink::Open(AsyncFd::new(fd)?);
-        Ok(Input { sink, keys, detached, closed: Some(Closed::Exec), container: None })
+    pub(crate) fn of_exec(
+        fd: OwnedFd,
+        keys: Option<DetachKeys>,
+        detached: Arc<Notify>,
+    ) -> io::Result<Self> {
+        let sink = Sink::Open(pollable::watch(fd)?);
+        Ok(Input {
+            sink,
+            keys,
+            detached,
+            closed: Some(Closed::Exec),
+            container: None,
+        })
     }
 
     /// Writes what the client sent. `Ok(false)`: there is nobody to write to any more, or the client detached.
     pub async fn write(&mut self, bytes: Bytes) -> io::Result<bool> {
-        let Some(keys) = &mut self.keys else { return self.write_all(&bytes).await };
+        let Some(keys) = &mut self.keys else {
+            return self.write_all(&bytes).await;
+        };
         let (on, detach) = keys.pass(&bytes);
         let written = self.write_all(&on).await?;
         if detach {
@@ -118,9 +134,12 @@ impl Input {
 
     async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<bool> {
         while !bytes.is_empty() {
-            let Some(sink) = self.open().await else { return Ok(false) };
+            let Some(sink) = self.open().await else {
+                return Ok(false);
+            };
             let mut ready = sink.writable().await?;
-            let written = ready.try_io(|fd| rustix::io::write(fd.get_ref(), bytes).map_err(io::Error::from));
+            let written = ready
+                .try_io(|fd| rustix::io::write(&fd.get_ref().0, bytes).map_err(io::Error::from));
             match written {
                 Ok(Ok(count)) => bytes = &bytes[count..],
                 Ok(Err(error)) if is_gone(&error) => {
@@ -136,10 +155,10 @@ impl Input {
     }
 
     /// The descriptor, once the container has been started.
-    async fn open(&mut self) -> Option<&AsyncFd<OwnedFd>> {
+    async fn open(&mut self) -> Option<&AsyncFd<Pollable<OwnedFd>>> {
         if let Sink::AtStart(receiver) = &mut self.sink {
             let fd = receiver.await.ok().flatten();
-            self.sink = match fd.and_then(|fd| AsyncFd::new(fd).ok()) {
+            self.sink = match fd.and_then(|fd| pollable::watch(fd).ok()) {
                 Some(fd) => Sink::Open(fd),
                 None => Sink::Gone,
             };
@@ -153,7 +172,9 @@ impl Input {
 
 impl Drop for Input {
     fn drop(&mut self) {
-        let Some(Closed::Container(inbox)) = self.closed.take() else { return };
+        let Some(Closed::Container(inbox)) = self.closed.take() else {
+            return;
+        };
         match std::mem::replace(&mut self.sink, Sink::Gone) {
             Sink::Open(fd) => {
                 drop(fd);
@@ -185,7 +206,9 @@ impl Container {
         match &seen.state {
             State::Paused(_) => {
                 let id = &self.id;
-                return Err(Error::conflict(format!("container {id} is paused, unpause the container before attach")));
+                return Err(Error::conflict(format!(
+                    "container {id} is paused, unpause the container before attach"
+                )));
             }
             State::Restarting(_) => {
                 let id = &self.id;
@@ -196,19 +219,41 @@ impl Container {
             State::Created(_) | State::Running(_) | State::Exited(_) | State::Removing(_) => {}
         }
         let tty = seen.definition.tty();
-        let past = if options.logs { Some(self.past_output(&options).await?) } else { None };
+        let past = if options.logs {
+            Some(self.past_output(&options).await?)
+        } else {
+            None
+        };
         let past = past.unwrap_or_else(|| stream::empty().boxed());
         if !options.stream {
-            return Ok(Attached { tty, output: past, input: None });
+            return Ok(Attached {
+                tty,
+                output: past,
+                input: None,
+            });
         }
         let (live, input) = self.attach_live(&options, tty.then_some(keys)).await?;
         self.tell("attach", &[]);
-        Ok(Attached { tty, output: past.chain(live).boxed(), input })
+        Ok(Attached {
+            tty,
+            output: past.chain(live).boxed(),
+            input,
+        })
     }
 
-    async fn past_output(&self, options: &AttachOptions) -> Result<BoxStream<'static, io::Result<Bytes>>> {
+    async fn past_output(
+        &self,
+        options: &AttachOptions,
+    ) -> Result<BoxStream<'static, io::Result<Bytes>>> {
         let (stdout, stderr) = (options.stdout, options.stderr);
-        Ok(self.logs(LogOptions { stdout, stderr, ..LogOptions::default() }).await?.output)
+        Ok(self
+            .logs(LogOptions {
+                stdout,
+                stderr,
+                ..LogOptions::default()
+            })
+            .await?
+            .output)
     }
 
     async fn attach_live(
@@ -216,27 +261,47 @@ impl Container {
         options: &AttachOptions,
         keys: Option<DetachKeys>,
     ) -> Result<(BoxStream<'static, io::Result<Bytes>>, Option<Input>)> {
-        let streams = Streams { stdout: options.stdout, stderr: options.stderr };
+        let streams = Streams {
+            stdout: options.stdout,
+            stderr: options.stderr,
+        };
         let wants_output = streams.stdout || streams.stderr;
-        let (ours, theirs) = if wants_output { Some(socket_pair()?) } else { None }.unzip();
+        let (ours, theirs) = if wants_output {
+            Some(socket_pair()?)
+        } else {
+            None
+        }
+        .unzip();
         let wants_input = options.stdin && self.seen().definition.config.open_stdin;
         let attachment = self
-            .ask(|answer| Request::Attach { streams, stdin: wants_input, socket: theirs, answer })
+            .ask(|answer| Request::Attach {
+                streams,
+                stdin: wants_input,
+                socket: theirs,
+                answer,
+            })
             .await?;
         let detached = Arc::new(Notify::new());
         let input = self.input(attachment, keys, &detached)?;
         let output = match ours {
             Some(ours) => read_until(ours, detached),
-            None => stream::once(async move { detached.notified().await }).filter_map(|()| async { None }).boxed(),
+            None => stream::once(async move { detached.notified().await })
+                .filter_map(|()| async { None })
+                .boxed(),
         };
         Ok((output, input))
     }
 
-    fn input(&self, attachment: Attachment, keys: Option<DetachKeys>, detached: &Arc<Notify>) -> Result<Option<Input>> {
+    fn input(
+        &self,
+        attachment: Attachment,
+        keys: Option<DetachKeys>,
+        detached: &Arc<Notify>,
+    ) -> Result<Option<Input>> {
         let attempt = || "attach to the container's standard input".to_owned();
         let sink = match attachment {
             Attachment::Now(None) => return Ok(None),
-            Attachment::Now(Some(fd)) => Sink::Open(AsyncFd::new(fd).context(attempt)?),
+            Attachment::Now(Some(fd)) => Sink::Open(pollable::watch(fd).context(attempt)?),
             Attachment::AtStart(receiver) => Sink::AtStart(receiver),
         };
         let definition = self.seen().definition;
@@ -244,7 +309,13 @@ impl Container {
         let closes = definition.config.stdin_once && !definition.tty();
         let closed = closes.then(|| Closed::Container(self.line.requests.clone()));
         let container = Some(self.clone());
-        Ok(Some(Input { sink, keys, detached: Arc::clone(detached), closed, container }))
+        Ok(Some(Input {
+            sink,
+            keys,
+            detached: Arc::clone(detached),
+            closed,
+            container,
+        }))
     }
 }
 
@@ -257,13 +328,24 @@ impl Task {
     ) -> Result<Attachment> {
         if let Some(running) = self.state.live() {
             let fds: Vec<_> = socket.iter().map(AsFd::as_fd).collect();
-            let (_, fd) = running.link.ask(&client::Request::Attach { streams, stdin }, &fds).await?;
+            let (_, fd) = running
+                .link
+                .ask(&client::Request::Attach { streams, stdin }, &fds)
+                .await?;
             return Ok(Attachment::Now(fd));
         }
         let (sender, receiver) = oneshot::channel();
-        let early = EarlyAttach { streams, socket, stdin: stdin.then_some(sender) };
+        let early = EarlyAttach {
+            streams,
+            socket,
+            stdin: stdin.then_some(sender),
+        };
         self.early.push(early);
-        Ok(if stdin { Attachment::AtStart(receiver) } else { Attachment::Now(None) })
+        Ok(if stdin {
+            Attachment::AtStart(receiver)
+        } else {
+            Attachment::Now(None)
+        })
     }
 
     /// Gives everybody who attached before the start a descriptor for standard input.
@@ -277,9 +359,15 @@ impl Task {
     }
 
     pub(super) async fn close_stdin(&mut self) {
-        let Some(running) = self.state.live().cloned() else { return };
+        let Some(running) = self.state.live().cloned() else {
+            return;
+        };
         if let Err(error) = running.link.ask(&client::Request::CloseStdin, &[]).await {
-            tracing::debug!(id = self.id(), error = error.told(), "closing standard input failed");
+            tracing::debug!(
+                id = self.id(),
+                error = error.told(),
+                "closing standard input failed"
+            );
         }
     }
 }
@@ -294,7 +382,10 @@ pub(crate) fn socket_pair() -> Result<(UnixStream, OwnedFd)> {
 }
 
 /// What arrives, until its end or until the client leaves.
-pub(crate) fn read_until(socket: UnixStream, detached: Arc<Notify>) -> BoxStream<'static, io::Result<Bytes>> {
+pub(crate) fn read_until(
+    socket: UnixStream,
+    detached: Arc<Notify>,
+) -> BoxStream<'static, io::Result<Bytes>> {
     let bytes = stream::unfold(socket, |mut socket| async move {
         let mut buffer = BytesMut::with_capacity(CHUNK);
         match socket.read_buf(&mut buffer).await {
@@ -305,5 +396,7 @@ pub(crate) fn read_until(socket: UnixStream, detached: Arc<Notify>) -> BoxStream
             Err(error) => Some((Err(error), socket)),
         }
     });
-    bytes.take_until(async move { detached.notified().await }).boxed()
+    bytes
+        .take_until(async move { detached.notified().await })
+        .boxed()
 }

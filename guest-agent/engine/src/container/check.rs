@@ -15,28 +15,50 @@ pub(crate) struct Facts {
 }
 
 /// Checks the whole configuration; answers with what is doubtful but allowed.
-pub(crate) fn all(config: &ContainerConfig, host: &HostConfig, facts: Facts) -> Result<Vec<String>> {
+pub(crate) fn all(
+    config: &ContainerConfig,
+    host: &HostConfig,
+    facts: Facts,
+) -> Result<Vec<String>> {
     process(config)?;
     modes(config, host)?;
     restart_policy(&host.restart_policy)?;
     if host.auto_remove && !matches!(host.restart_policy.name.as_str(), "" | "no") {
-        return Err(Error::bad("can't create 'AutoRemove' container with restart policy"));
+        return Err(Error::bad(
+            "can't create 'AutoRemove' container with restart policy",
+        ));
     }
     if !(-1000..=1000).contains(&host.oom_score_adj) {
         let score = host.oom_score_adj;
-        return Err(Error::bad(format!("Invalid value {score}, range for oom score adj is [-1000, 1000]")));
+        return Err(Error::bad(format!(
+            "Invalid value {score}, range for oom score adj is [-1000, 1000]"
+        )));
     }
     if host.shm_size < 0 {
         return Err(Error::bad("SHM size can not be less than 0"));
     }
     extra_hosts(host)?;
     if !matches!(host.isolation.as_str(), "" | "default") {
-        return Err(Error::bad(format!("invalid isolation '{}' on linux", host.isolation)));
+        return Err(Error::bad(format!(
+            "invalid isolation '{}' on linux",
+            host.isolation
+        )));
     }
-    if !matches!(host.runtime.as_str(), "" | "runc" | "proa" | "io.containerd.runc.v2") {
-        return Err(Error::bad(format!("unknown or invalid runtime name: {}", host.runtime)));
+    if !matches!(
+        host.runtime.as_str(),
+        "" | "runc" | "proa" | "io.containerd.runc.v2"
+    ) {
+        return Err(Error::bad(format!(
+            "unknown or invalid runtime name: {}",
+            host.runtime
+        )));
     }
-    if host.annotations.iter().flatten().any(|(key, _)| key.is_empty()) {
+    if host
+        .annotations
+        .iter()
+        .flatten()
+        .any(|(key, _)| key.is_empty())
+    {
         return Err(Error::bad(
             "invalid Annotations: the empty string is not permitted as an annotation key",
         ));
@@ -47,22 +69,42 @@ pub(crate) fn all(config: &ContainerConfig, host: &HostConfig, facts: Facts) -> 
 fn process(config: &ContainerConfig) -> Result<()> {
     if !config.working_dir.is_empty() && !config.working_dir.starts_with('/') {
         let dir = &config.working_dir;
-        return Err(Error::bad(format!("the working directory '{dir}' is invalid, it needs to be an absolute path")));
+        return Err(Error::bad(format!(
+            "the working directory '{dir}' is invalid, it needs to be an absolute path"
+        )));
     }
     if !config.stop_signal.is_empty() {
         signal::parse(&config.stop_signal)?;
     }
-    if let Some(entry) = config.env.iter().flatten().find(|entry| entry.is_empty() || entry.starts_with('=')) {
+    if let Some(entry) = config
+        .env
+        .iter()
+        .flatten()
+        .find(|entry| entry.is_empty() || entry.starts_with('='))
+    {
         return Err(Error::bad(format!("invalid environment variable: {entry}")));
     }
-    if let Some(label) = config.labels.iter().flatten().find(|(key, _)| key.is_empty()) {
+    if let Some(label) = config
+        .labels
+        .iter()
+        .flatten()
+        .find(|(key, _)| key.is_empty())
+    {
         return Err(Error::bad(format!("invalid label: '={}'", label.1)));
     }
-    let Some(health) = &config.healthcheck else { return Ok(()) };
-    let names = [("Interval", health.interval), ("Timeout", health.timeout), ("StartPeriod", health.start_period)];
+    let Some(health) = &config.healthcheck else {
+        return Ok(());
+    };
+    let names = [
+        ("Interval", health.interval),
+        ("Timeout", health.timeout),
+        ("StartPeriod", health.start_period),
+    ];
     for (name, nanoseconds) in names {
         if nanoseconds != 0 && nanoseconds < 1_000_000 {
-            return Err(Error::bad(format!("{name} in Healthcheck cannot be less than 1ms")));
+            return Err(Error::bad(format!(
+                "{name} in Healthcheck cannot be less than 1ms"
+            )));
         }
     }
     if health.retries < 0 {
@@ -73,7 +115,8 @@ fn process(config: &ContainerConfig) -> Result<()> {
 
 /// Namespaces shared with the host or another container, and what does not go with them.
 fn modes(config: &ContainerConfig, host: &HostConfig) -> Result<()> {
-    let shared = |mode: &str| matches!(mode, "" | "host" | "private") || mode.starts_with("container:");
+    let shared =
+        |mode: &str| matches!(mode, "" | "host" | "private") || mode.starts_with("container:");
     let invalid = |what: &str, mode: &str| Err(Error::bad(format!("invalid {what} mode: {mode}")));
     if !matches!(host.ipc_mode.as_str(), "none" | "shareable") && !shared(&host.ipc_mode) {
         return invalid("IPC", &host.ipc_mode);
@@ -102,8 +145,14 @@ fn modes(config: &ContainerConfig, host: &HostConfig) -> Result<()> {
     if !host.network_mode.starts_with("container:") {
         return Ok(());
     }
-    let ports = host.port_bindings.as_ref().is_some_and(|ports| !ports.is_empty());
-    let exposed = config.exposed_ports.as_ref().is_some_and(|ports| !ports.is_empty());
+    let ports = host
+        .port_bindings
+        .as_ref()
+        .is_some_and(|ports| !ports.is_empty());
+    let exposed = config
+        .exposed_ports
+        .as_ref()
+        .is_some_and(|ports| !ports.is_empty());
     let conflicts = [
         (!config.hostname.is_empty(), "hostname and the network mode"),
         (
@@ -111,9 +160,18 @@ fn modes(config: &ContainerConfig, host: &HostConfig) -> Result<()> {
             "container type network can't be used with links. This would result in undefined behavior",
         ),
         (has(&host.dns), "dns and the network mode"),
-        (has(&host.extra_hosts), "custom host-to-IP mapping and the network mode"),
-        (!config.mac_address.is_empty(), "mac-address and the network mode"),
-        (ports || host.publish_all_ports, "port publishing and the container type network mode"),
+        (
+            has(&host.extra_hosts),
+            "custom host-to-IP mapping and the network mode",
+        ),
+        (
+            !config.mac_address.is_empty(),
+            "mac-address and the network mode",
+        ),
+        (
+            ports || host.publish_all_ports,
+            "port publishing and the container type network mode",
+        ),
         (exposed, "port exposing and the container type network mode"),
     ];
     match conflicts.iter().find(|(conflict, _)| *conflict) {
@@ -126,11 +184,15 @@ fn modes(config: &ContainerConfig, host: &HostConfig) -> Result<()> {
 pub(crate) fn restart_policy(policy: &RestartPolicy) -> Result<()> {
     let count = policy.maximum_retry_count;
     match policy.name.as_str() {
-        "on-failure" if count < 0 => {
-            Err(Error::bad("invalid restart policy: maximum retry count cannot be negative"))
-        }
+        "on-failure" if count < 0 => Err(Error::bad(
+            "invalid restart policy: maximum retry count cannot be negative",
+        )),
         "always" | "unless-stopped" | "no" if count != 0 => {
-            let more = if count < 0 { " and cannot be negative" } else { "" };
+            let more = if count < 0 {
+                " and cannot be negative"
+            } else {
+                ""
+            };
             Err(Error::bad(format!(
                 "invalid restart policy: maximum retry count can only be used with 'on-failure'{more}"
             )))
@@ -152,7 +214,9 @@ fn extra_hosts(host: &HostConfig) -> Result<()> {
             return Err(wrong());
         }
         if address != "host-gateway" && bare.parse::<std::net::IpAddr>().is_err() {
-            return Err(Error::bad(format!("invalid IP address in add-host: \"{address}\"")));
+            return Err(Error::bad(format!(
+                "invalid IP address in add-host: \"{address}\""
+            )));
         }
     }
     Ok(())
@@ -172,10 +236,14 @@ pub(crate) fn limits(host: &HostConfig, facts: Facts) -> Result<Vec<String>> {
         }
     }
     if host.io_maximum_bandwidth > 0 {
-        return Err(Error::bad("Invalid QoS settings: linux does not support Maximum IO Bandwidth"));
+        return Err(Error::bad(
+            "Invalid QoS settings: linux does not support Maximum IO Bandwidth",
+        ));
     }
     if host.io_maximum_iops > 0 {
-        return Err(Error::bad("Invalid QoS settings: linux does not support Maximum IO IOps"));
+        return Err(Error::bad(
+            "Invalid QoS settings: linux does not support Maximum IO IOps",
+        ));
     }
     if host.cpu_percent > 0 {
         warnings.push("linux does not support CPU percent. Percent discarded.".to_owned());
@@ -226,13 +294,22 @@ fn memory(host: &HostConfig, warnings: &mut Vec<String>) -> Result<()> {
 fn cpu(host: &HostConfig, facts: Facts) -> Result<()> {
     let (nano, period, quota) = (host.nano_cpus, host.cpu_period, host.cpu_quota);
     if nano > 0 && period > 0 {
-        return Err(Error::bad("Conflicting options: Nano CPUs and CPU Period cannot both be set"));
+        return Err(Error::bad(
+            "Conflicting options: Nano CPUs and CPU Period cannot both be set",
+        ));
     }
     if nano > 0 && quota > 0 {
-        return Err(Error::bad("Conflicting options: Nano CPUs and CPU Quota cannot both be set"));
+        return Err(Error::bad(
+            "Conflicting options: Nano CPUs and CPU Quota cannot both be set",
+        ));
     }
     let cpus = facts.cpus;
-    if nano < 0 || nano > i64::try_from(cpus).unwrap_or(i64::MAX).saturating_mul(1_000_000_000) {
+    if nano < 0
+        || nano
+            > i64::try_from(cpus)
+                .unwrap_or(i64::MAX)
+                .saturating_mul(1_000_000_000)
+    {
         return Err(Error::bad(format!(
             "Range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available"
         )));
@@ -243,7 +320,9 @@ fn cpu(host: &HostConfig, facts: Facts) -> Result<()> {
         ));
     }
     if quota > 0 && quota < 1_000 {
-        return Err(Error::bad("CPU cfs quota can not be less than 1ms (i.e. 1000)"));
+        return Err(Error::bad(
+            "CPU cfs quota can not be less than 1ms (i.e. 1000)",
+        ));
     }
     if host.cpu_shares < 0 {
         return Err(Error::bad(format!(
@@ -251,7 +330,13 @@ fn cpu(host: &HostConfig, facts: Facts) -> Result<()> {
             host.cpu_shares
         )));
     }
-    cpuset(&host.cpuset_cpus, "cpus", "CPUs", &format!("0-{}", cpus.saturating_sub(1)), cpus)?;
+    cpuset(
+        &host.cpuset_cpus,
+        "cpus",
+        "CPUs",
+        &format!("0-{}", cpus.saturating_sub(1)),
+        cpus,
+    )?;
     cpuset(&host.cpuset_mems, "mems", "memory nodes", "0", usize::MAX)
 }
 
@@ -288,7 +373,10 @@ mod tests {
 
     #[test]
     fn limits_out_of_range_are_refused_in_dockers_words() {
-        check(|_, host| host.memory = 4096, "error: Minimum memory limit allowed is 6MB");
+        check(
+            |_, host| host.memory = 4096,
+            "error: Minimum memory limit allowed is 6MB",
+        );
         check(|_, host| host.memory = 6 << 20, "");
         check(
             |_, host| host.memory_swap = 1 << 30,
@@ -302,12 +390,18 @@ mod tests {
             |_, host| (host.nano_cpus, host.cpu_quota) = (1, 50_000),
             "error: Conflicting options: Nano CPUs and CPU Quota cannot both be set",
         );
-        check(|_, host| host.blkio_weight = 5, "error: Range of blkio weight is from 10 to 1000");
+        check(
+            |_, host| host.blkio_weight = 5,
+            "error: Range of blkio weight is from 10 to 1000",
+        );
         check(
             |_, host| host.cpuset_cpus = "0,7".into(),
             "error: Requested CPUs are not available - requested 0,7, available: 0-1",
         );
-        check(|_, host| host.cpuset_cpus = "x".into(), "error: Invalid value x for cpuset cpus");
+        check(
+            |_, host| host.cpuset_cpus = "x".into(),
+            "error: Invalid value x for cpuset cpus",
+        );
     }
 
     #[test]
@@ -326,12 +420,21 @@ mod tests {
             },
             "error: conflicting options: hostname and the network mode",
         );
-        check(|_, host| host.pid_mode = "x".into(), "error: invalid PID mode: x");
-        check(|config, _| config.env = Some(vec!["=x".into()]), "error: invalid environment variable: =x");
+        check(
+            |_, host| host.pid_mode = "x".into(),
+            "error: invalid PID mode: x",
+        );
+        check(
+            |config, _| config.env = Some(vec!["=x".into()]),
+            "error: invalid environment variable: =x",
+        );
         check(
             |config, _| config.working_dir = "x".into(),
             "error: the working directory 'x' is invalid, it needs to be an absolute path",
         );
-        check(|config, _| config.stop_signal = "NOPE".into(), "error: Invalid signal: NOPE");
+        check(
+            |config, _| config.stop_signal = "NOPE".into(),
+            "error: Invalid signal: NOPE",
+        );
     }
 }

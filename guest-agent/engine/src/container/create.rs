@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use proa_images::{Hold, Image, Platform};
-use proa_protocol::{ContainerConfig, ContainerCreateBody, ContainerCreateResponse, HostConfig, models};
+use proa_protocol::{
+    ContainerConfig, ContainerCreateBody, ContainerCreateResponse, HostConfig, models,
+};
 use rustix::fs::{Mode, OFlags};
 
 use super::{
@@ -32,9 +34,17 @@ impl Engine {
     ) -> Result<ContainerCreateResponse> {
         let engine = Arc::clone(self);
         let name = name.filter(|name| !name.is_empty()).map(str::to_owned);
-        let platform = platform.filter(|platform| !platform.is_empty()).map(str::to_owned);
-        let creation = async move { engine.create_whole(name.as_deref(), platform.as_deref(), body).await };
-        tokio::spawn(creation).await.context(|| "create a container".into())?
+        let platform = platform
+            .filter(|platform| !platform.is_empty())
+            .map(str::to_owned);
+        let creation = async move {
+            engine
+                .create_whole(name.as_deref(), platform.as_deref(), body)
+                .await
+        };
+        tokio::spawn(creation)
+            .await
+            .context(|| "create a container".into())?
     }
 
     async fn create_whole(
@@ -47,9 +57,17 @@ impl Engine {
         let (draft, warnings) = Draft::new(self, body, &image)?;
         let id = Id::random().context(|| "make an id".into())?;
         let name = self.take_name(name, &id)?;
-        let mut made = Made { engine: Arc::clone(self), id: id.clone(), name: name.clone(), volumes: Vec::new() };
+        let mut made = Made {
+            engine: Arc::clone(self),
+            id: id.clone(),
+            name: name.clone(),
+            volumes: Vec::new(),
+        };
         match self.furnish(draft, &image, &mut made).await {
-            Ok(()) => Ok(ContainerCreateResponse { id: id.to_string(), warnings }),
+            Ok(()) => Ok(ContainerCreateResponse {
+                id: id.to_string(),
+                warnings,
+            }),
             Err(error) => {
                 made.undo().await;
                 Err(error)
@@ -62,8 +80,12 @@ impl Engine {
             return Err(Error::bad("no image specified"));
         }
         let image = self.images().find(name)?;
-        let Some(wanted) = platform else { return Ok(image) };
-        let wanted: Platform = wanted.parse().map_err(|error| Error::bad(format!("{error}")))?;
+        let Some(wanted) = platform else {
+            return Ok(image);
+        };
+        let wanted: Platform = wanted
+            .parse()
+            .map_err(|error| Error::bad(format!("{error}")))?;
         if wanted.suitability(&image.config().platform()).is_none() {
             return Err(Error::not_found(format!(
                 "image with reference {name} was found but does not provide the specified platform ({wanted})"
@@ -92,7 +114,13 @@ impl Engine {
 
     /// Makes what the container needs on disk, writes it down and brings it to life.
     async fn furnish(self: &Arc<Self>, draft: Draft, image: &Image, made: &mut Made) -> Result<()> {
-        let Draft { mut config, host, endpoints, command, requested } = draft;
+        let Draft {
+            mut config,
+            host,
+            endpoints,
+            command,
+            requested,
+        } = draft;
         defaults::container(&mut config, &host, made.id.short(), &host_name());
         let hold = self.images().hold(image.id())?;
         let folder = self.paths.container(&made.id);
@@ -119,9 +147,17 @@ impl Engine {
 
     fn bring_to_life(self: &Arc<Self>, definition: Definition, history: History, hold: Hold) {
         let (id, name) = (definition.id.clone(), definition.name.clone());
-        let beginning = Beginning { definition, state: State::Created(None), history, hold: Some(hold) };
+        let beginning = Beginning {
+            definition,
+            state: State::Created(None),
+            history,
+            hold: Some(hold),
+            execs: Vec::new(),
+        };
         let line = task::begin(self, beginning);
-        self.containers.insert(self, id, name, line).tell("create", &[]);
+        self.containers
+            .insert(self, id, name, line)
+            .tell("create", &[]);
     }
 }
 
@@ -135,22 +171,49 @@ struct Draft {
 }
 
 impl Draft {
-    fn new(engine: &Engine, body: ContainerCreateBody, image: &Image) -> Result<(Self, Vec<String>)> {
-        let ContainerCreateBody { mut config, host_config: mut host, networking_config } = body;
+    fn new(
+        engine: &Engine,
+        body: ContainerCreateBody,
+        image: &Image,
+    ) -> Result<(Self, Vec<String>)> {
+        let ContainerCreateBody {
+            mut config,
+            host_config: mut host,
+            networking_config,
+        } = body;
         merge::merge(&mut config, &image.config().config);
         let command = merge::command_line(&mut config)?;
-        let warnings = check::all(&config, &host, check::Facts { cpus: engine.host.cpus })?;
-        defaults::host(&mut host, defaults::Facts { cgroup_v2: engine.host.machine.cgroup_v2 });
+        let warnings = check::all(
+            &config,
+            &host,
+            check::Facts {
+                cpus: engine.host.cpus,
+            },
+        )?;
+        defaults::host(
+            &mut host,
+            defaults::Facts {
+                cgroup_v2: engine.host.machine.cgroup_v2,
+            },
+        );
         network(engine, &host)?;
         log_config::check(&host.log_config)?;
         let (client_config, client_host) = as_models(&config, &host)?;
         SecurityOptions::parse(host.security_opt.as_deref().unwrap_or_default())
             .map_err(|error| Error::bad(error.to_string()))?;
-        crate::spec::check(&client_config, &client_host).map_err(|error| Error::bad(error.to_string()))?;
-        let requested =
-            request::requested(&client_config, &client_host).map_err(|error| Error::bad(error.to_string()))?;
+        let requested = request::requested(&client_config, &client_host)
+            .map_err(|error| Error::bad(error.to_string()))?;
         let endpoints = networking_config.endpoints_config.unwrap_or_default();
-        Ok((Draft { config, host, endpoints, command, requested }, warnings))
+        Ok((
+            Draft {
+                config,
+                host,
+                endpoints,
+                command,
+                requested,
+            },
+            warnings,
+        ))
     }
 }
 
@@ -160,8 +223,12 @@ pub(super) fn as_models(
     host: &HostConfig,
 ) -> Result<(models::ContainerConfig, models::HostConfig)> {
     fn convert<T: serde::de::DeserializeOwned>(document: &impl serde::Serialize) -> Result<T> {
-        let wrong = |error: serde_json::Error| Error::bad(format!("invalid container configuration: {error}"));
-        serde_json::to_vec(document).and_then(|text| serde_json::from_slice(&text)).map_err(wrong)
+        let wrong = |error: serde_json::Error| {
+            Error::bad(format!("invalid container configuration: {error}"))
+        };
+        serde_json::to_vec(document)
+            .and_then(|text| serde_json::from_slice(&text))
+            .map_err(wrong)
     }
     Ok((convert(config)?, convert(host)?))
 }
@@ -178,14 +245,25 @@ fn network(engine: &Engine, host: &HostConfig) -> Result<()> {
 }
 
 fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// The container's folder: where changes go, and the engine's three files.
-fn make_folder(folder: &PathBuf, config: &ContainerConfig, host: &HostConfig) -> std::io::Result<()> {
+fn make_folder(
+    folder: &PathBuf,
+    config: &ContainerConfig,
+    host: &HostConfig,
+) -> std::io::Result<()> {
     let mode = Mode::from_raw_mode(0o700);
     rustix::fs::mkdir(folder, mode)?;
-    let opened = rustix::fs::open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let opened = rustix::fs::open(
+        folder,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
     // The upper directory's mode is the container's root's.
     for (name, mode) in [("upper", 0o755), ("work", 0o700)] {
         rustix::fs::mkdirat(&opened, name, Mode::from_raw_mode(mode))?;
@@ -205,7 +283,10 @@ impl Made {
     async fn undo(self) {
         self.engine.containers.release(&self.name, &self.id);
         mounts::undo(&self.engine, &self.volumes).await;
-        for folder in [self.engine.paths.container(&self.id), self.engine.paths.run_container(&self.id)] {
+        for folder in [
+            self.engine.paths.container(&self.id),
+            self.engine.paths.run_container(&self.id),
+        ] {
             if let Err(error) = mounts::remove_folder(&folder) {
                 tracing::warn!(id = %self.id, error = error.told(), "taking back a container failed");
             }

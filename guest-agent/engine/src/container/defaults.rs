@@ -25,8 +25,11 @@ pub(crate) fn host(host: &mut HostConfig, facts: Facts) {
     fill(&mut host.restart_policy.name, "no");
     fill(&mut host.ipc_mode, "private");
     let v1_or_privileged = !facts.cgroup_v2 || host.privileged;
-    fill(&mut host.cgroupns_mode, if v1_or_privileged { "host" } else { "private" });
-    fill(&mut host.runtime, "runc");
+    fill(
+        &mut host.cgroupns_mode,
+        if v1_or_privileged { "host" } else { "private" },
+    );
+    fill(&mut host.runtime, "proa");
     if host.shm_size == 0 {
         host.shm_size = spec::mounts::SHM_SIZE;
     }
@@ -41,7 +44,11 @@ pub(crate) fn host(host: &mut HostConfig, facts: Facts) {
         host.pids_limit = None;
     }
     // Version 2 has no such switch.
-    host.oom_kill_disable = if facts.cgroup_v2 { None } else { Some(host.oom_kill_disable.unwrap_or(false)) };
+    host.oom_kill_disable = if facts.cgroup_v2 {
+        None
+    } else {
+        Some(host.oom_kill_disable.unwrap_or(false))
+    };
     host.port_bindings.get_or_insert_default();
     for list in [&mut host.dns, &mut host.dns_options, &mut host.dns_search] {
         list.get_or_insert_default();
@@ -51,7 +58,11 @@ pub(crate) fn host(host: &mut HostConfig, facts: Facts) {
 
 /// The hidden and the read-only paths, unless the user said which.
 fn paths(host: &mut HostConfig) {
-    let unconfined = host.security_opt.iter().flatten().any(|option| option == "systempaths=unconfined");
+    let unconfined = host
+        .security_opt
+        .iter()
+        .flatten()
+        .any(|option| option == "systempaths=unconfined");
     if host.privileged || unconfined {
         if host.privileged {
             host.masked_paths = None;
@@ -68,10 +79,19 @@ fn paths(host: &mut HostConfig) {
 }
 
 /// Fills the container's part. `short` is its default host name, `host_name` the machine's.
-pub(crate) fn container(config: &mut ContainerConfig, host: &HostConfig, short: &str, host_name: &str) {
+pub(crate) fn container(
+    config: &mut ContainerConfig,
+    host: &HostConfig,
+    short: &str,
+    host_name: &str,
+) {
     if config.hostname.is_empty() && !host.network_mode.starts_with("container:") {
         let shares = host.network_mode == "host" || host.uts_mode == "host";
-        config.hostname = if shares { host_name.to_owned() } else { short.to_owned() };
+        config.hostname = if shares {
+            host_name.to_owned()
+        } else {
+            short.to_owned()
+        };
     }
     // Docker takes a domain out of a host name only when none is given apart.
     config.env.get_or_insert_default();

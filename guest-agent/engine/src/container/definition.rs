@@ -43,13 +43,30 @@ pub(crate) struct Mounted {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Source {
     /// A path of the host.
-    Bind { path: PathBuf, propagation: String, recursive: bool, writable_beneath: bool, create: bool, mode: String },
+    Bind {
+        path: PathBuf,
+        propagation: String,
+        recursive: bool,
+        writable_beneath: bool,
+        create: bool,
+        mode: String,
+    },
     /// A volume.
-    Volume { name: String, anonymous: bool, subpath: Option<String>, path: PathBuf, mode: String },
+    Volume {
+        name: String,
+        anonymous: bool,
+        subpath: Option<String>,
+        path: PathBuf,
+        mode: String,
+    },
     /// Memory.
     Tmpfs { options: Vec<String> },
     /// An image's files, at these directories.
-    Image { reference: String, image: String, subpath: Option<String> },
+    Image {
+        reference: String,
+        image: String,
+        subpath: Option<String>,
+    },
 }
 
 /// When to start it again.
@@ -77,7 +94,9 @@ impl Definition {
         match policy.name.as_str() {
             "always" => RestartPolicy::Always,
             "unless-stopped" => RestartPolicy::UnlessStopped,
-            "on-failure" => RestartPolicy::OnFailure(u32::try_from(policy.maximum_retry_count).unwrap_or(0)),
+            "on-failure" => {
+                RestartPolicy::OnFailure(u32::try_from(policy.maximum_retry_count).unwrap_or(0))
+            }
             // Names were checked when it was made: nothing else but "no" is left.
             _ => RestartPolicy::No,
         }
@@ -91,7 +110,9 @@ impl Definition {
     /// The names of its volumes.
     pub(crate) fn volumes(&self) -> impl Iterator<Item = (&str, bool)> {
         self.mounts.iter().filter_map(|mount| match &mount.what {
-            Source::Volume { name, anonymous, .. } => Some((name.as_str(), *anonymous)),
+            Source::Volume {
+                name, anonymous, ..
+            } => Some((name.as_str(), *anonymous)),
             Source::Bind { .. } | Source::Tmpfs { .. } | Source::Image { .. } => None,
         })
     }
@@ -124,7 +145,11 @@ pub(crate) mod tests {
 
     #[test]
     fn a_definition_survives_as_json() {
-        let mut before = definition(HostConfig { memory: 7, auto_remove: true, ..HostConfig::default() });
+        let mut before = definition(HostConfig {
+            memory: 7,
+            auto_remove: true,
+            ..HostConfig::default()
+        });
         before.mounts.push(Mounted {
             target: "/data".into(),
             read_only: true,
@@ -136,7 +161,8 @@ pub(crate) mod tests {
                 mode: "z".into(),
             },
         });
-        let after: Definition = serde_json::from_str(&serde_json::to_string(&before).unwrap()).unwrap();
+        let after: Definition =
+            serde_json::from_str(&serde_json::to_string(&before).unwrap()).unwrap();
         assert_eq!(after.host, before.host);
         assert_eq!(after.mounts, before.mounts);
         assert_eq!(after.volumes().collect::<Vec<_>>(), [("v", true)]);

@@ -16,8 +16,15 @@ impl DetachKeys {
     /// Reads `ctrl-p,ctrl-q`, `a,b`, `ctrl-@`; the default if nothing is given.
     pub(crate) fn parse(text: Option<&str>) -> Result<Self> {
         let text = text.filter(|text| !text.is_empty()).unwrap_or(DEFAULT);
-        let wrong = |key: &str| Error::bad(format!("Invalid detach keys ({text}) provided: Unknown character: '{key}'"));
-        let keys = text.split(',').map(|key| code(key).ok_or_else(|| wrong(key))).collect::<Result<_>>()?;
+        let wrong = |key: &str| {
+            Error::bad(format!(
+                "Invalid detach keys ({text}) provided: Unknown character: '{key}'"
+            ))
+        };
+        let keys = text
+            .split(',')
+            .map(|key| code(key).ok_or_else(|| wrong(key)))
+            .collect::<Result<_>>()?;
         Ok(DetachKeys { keys, matched: 0 })
     }
 
@@ -88,6 +95,9 @@ mod tests {
     #[test]
     fn unknown_keys_are_refused() {
         let told = DetachKeys::parse(Some("shift-a,b")).unwrap_err().told();
-        assert_eq!(told, "Invalid detach keys (shift-a,b) provided: Unknown character: 'shift-a'");
+        assert_eq!(
+            told,
+            "Invalid detach keys (shift-a,b) provided: Unknown character: 'shift-a'"
+        );
     }
 }

@@ -22,7 +22,9 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
 impl Task {
     /// The monitor tells.
     pub(super) async fn hear(&mut self, engine: &Arc<Engine>, link: &Arc<Link>, event: Event) {
-        let Some(running) = self.run_of(link) else { return };
+        let Some(running) = self.run_of(link) else {
+            return;
+        };
         match event {
             Event::Exited(exit) => {
                 let exit = exit_of(&exit, running.started);
@@ -35,10 +37,16 @@ impl Task {
 
     /// The monitor's connection ended; before its exit was told, it was killed.
     pub(super) async fn monitor_gone(&mut self, engine: &Arc<Engine>, link: &Arc<Link>) {
-        if self.leaving.as_ref().is_some_and(|leaving| Arc::ptr_eq(leaving, link)) {
+        if self
+            .leaving
+            .as_ref()
+            .is_some_and(|leaving| Arc::ptr_eq(leaving, link))
+        {
             self.leaving = None;
         }
-        let Some(running) = self.run_of(link) else { return };
+        let Some(running) = self.run_of(link) else {
+            return;
+        };
         let folder = engine.paths.run_container(&self.definition.id);
         let exit = match client::exit(&folder) {
             Ok(Some(exit)) => exit_of(&exit, running.started),
@@ -54,13 +62,18 @@ impl Task {
 
     /// The live run this link belongs to.
     fn run_of(&self, link: &Arc<Link>) -> Option<Running> {
-        self.state.live().filter(|running| Arc::ptr_eq(&running.link, link)).cloned()
+        self.state
+            .live()
+            .filter(|running| Arc::ptr_eq(&running.link, link))
+            .cloned()
     }
 
     async fn ended(&mut self, engine: &Arc<Engine>, exit: Exit) {
-        let Some(running) = self.state.live().cloned() else { return };
+        let Some(running) = self.state.live().cloned() else {
+            return;
+        };
         self.history.ended = Ended::Exited(exit.clone());
-        self.history.running = false;
+        self.history.running = None;
         self.exits += 1;
         self.leaving = Some(Arc::clone(&running.link));
         let again = restarts(&self.definition, &self.history, &exit);
@@ -89,12 +102,24 @@ impl Task {
     }
 
     fn tell_death(&self, engine: &Engine, exit: &Exit) {
-        let ran = exit.started.map_or(0, |started| exit.finished.duration_since(started).as_secs());
-        self.tell(engine, "die", &[("exitCode", exit.code.to_string()), ("execDuration", ran.max(0).to_string())]);
+        let ran = exit
+            .started
+            .map_or(0, |started| exit.finished.duration_since(started).as_secs());
+        self.tell(
+            engine,
+            "die",
+            &[
+                ("exitCode", exit.code.to_string()),
+                ("execDuration", ran.max(0).to_string()),
+            ],
+        );
     }
 
     fn schedule(&mut self, exit: &Exit) {
-        if exit.started.is_some_and(|started| exit.finished.duration_since(started) > STEADY) {
+        if exit
+            .started
+            .is_some_and(|started| exit.finished.duration_since(started) > STEADY)
+        {
             self.back_off = FIRST_BACK_OFF;
         }
         self.attempt += 1;
@@ -109,14 +134,24 @@ impl Task {
 
     /// The back-off is over; unless somebody stopped, started or removed it meanwhile.
     pub(super) async fn restart_now(&mut self, engine: &Arc<Engine>, attempt: u64) {
-        let State::Restarting(exit) = &self.state else { return };
+        let State::Restarting(exit) = &self.state else {
+            return;
+        };
         if attempt != self.attempt {
             return;
         }
         let exit = exit.clone();
         if let Err(error) = self.launch(engine).await {
-            tracing::warn!(id = self.id(), error = error.told(), "starting a container again failed");
-            let exit = Exit { code: self.history.ended.code(), error: error.told(), ..exit };
+            tracing::warn!(
+                id = self.id(),
+                error = error.told(),
+                "starting a container again failed"
+            );
+            let exit = Exit {
+                code: self.history.ended.code(),
+                error: error.told(),
+                ..exit
+            };
             if restarts(&self.definition, &self.history, &exit) {
                 self.history.restarts += 1;
                 self.enter(State::Restarting(exit.clone()));
@@ -127,7 +162,9 @@ impl Task {
 
     /// The engine was opened: what ended meanwhile and what the machine's end stopped is started again by policy.
     pub(super) async fn resume(&mut self, engine: &Arc<Engine>) {
-        let State::Exited(exit) = &self.state else { return };
+        let State::Exited(exit) = &self.state else {
+            return;
+        };
         let exit = exit.clone();
         if restarts(&self.definition, &self.history, &exit) {
             self.enter(State::Restarting(exit));
@@ -163,7 +200,13 @@ pub(super) fn exit_of(exit: &client::Exit, started: Timestamp) -> Exit {
 
 /// An end nobody saw.
 pub(super) fn lost(started: Timestamp, code: i32, error: &str) -> Exit {
-    Exit { code, started: Some(started), finished: clock::now(), oom_killed: false, error: error.to_owned() }
+    Exit {
+        code,
+        started: Some(started),
+        finished: clock::now(),
+        oom_killed: false,
+        error: error.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -174,10 +217,24 @@ mod tests {
     use crate::container::definition::tests::definition;
 
     fn check(name: &str, most: i64, code: i32, restarted: u32, manually_stopped: bool) -> bool {
-        let restart_policy = Policy { name: name.to_owned(), maximum_retry_count: most };
-        let definition = definition(HostConfig { restart_policy, ..HostConfig::default() });
-        let history = History { restarts: restarted, manually_stopped, ..History::default() };
-        restarts(&definition, &history, &lost(Timestamp::UNIX_EPOCH, code, ""))
+        let restart_policy = Policy {
+            name: name.to_owned(),
+            maximum_retry_count: most,
+        };
+        let definition = definition(HostConfig {
+            restart_policy,
+            ..HostConfig::default()
+        });
+        let history = History {
+            restarts: restarted,
+            manually_stopped,
+            ..History::default()
+        };
+        restarts(
+            &definition,
+            &history,
+            &lost(Timestamp::UNIX_EPOCH, code, ""),
+        )
     }
 
     #[test]

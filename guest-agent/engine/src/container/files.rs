@@ -21,28 +21,50 @@ pub(crate) fn write(folder: &Path, config: &ContainerConfig, host: &HostConfig) 
     let shares_host = host.network_mode == "host";
     fs::write(files.hostname, format!("{}\n", config.hostname))?;
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let hosts = if shares_host { read("/etc/hosts") } else { DEFAULT_HOSTS.to_owned() };
+    let hosts = if shares_host {
+        read("/etc/hosts")
+    } else {
+        DEFAULT_HOSTS.to_owned()
+    };
     fs::write(files.hosts, hosts + &extra_hosts(host))?;
-    fs::write(files.resolv_conf, resolv_conf(&read("/etc/resolv.conf"), host, shares_host))
+    fs::write(
+        files.resolv_conf,
+        resolv_conf(&read("/etc/resolv.conf"), host, shares_host),
+    )
 }
 
 const DEFAULT_HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\n\
     ff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
 
 fn extra_hosts(host: &HostConfig) -> String {
-    let entries = host.extra_hosts.iter().flatten().filter_map(|entry| entry.split_once([':', '=']));
-    entries.map(|(name, address)| format!("{}\t{name}\n", address.trim_matches(['[', ']']))).collect()
+    let entries = host
+        .extra_hosts
+        .iter()
+        .flatten()
+        .filter_map(|entry| entry.split_once([':', '=']));
+    entries
+        .map(|(name, address)| format!("{}\t{name}\n", address.trim_matches(['[', ']'])))
+        .collect()
 }
 
 /// The host's resolver configuration, with what the user asked for instead, and without name servers that only the
 /// host can reach.
 fn resolv_conf(of_host: &str, host: &HostConfig, shares_host: bool) -> String {
     let wanted = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
-    let (mut servers, mut search, mut options) =
-        (wanted(&host.dns), wanted(&host.dns_search), wanted(&host.dns_options));
+    let (mut servers, mut search, mut options) = (
+        wanted(&host.dns),
+        wanted(&host.dns_search),
+        wanted(&host.dns_options),
+    );
     let words = |key: &str| -> Vec<String> {
-        let lines = of_host.lines().filter_map(|line| line.trim().strip_prefix(key));
-        lines.filter(|rest| rest.starts_with([' ', '\t'])).flat_map(str::split_whitespace).map(str::to_owned).collect()
+        let lines = of_host
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix(key));
+        lines
+            .filter(|rest| rest.starts_with([' ', '\t']))
+            .flat_map(str::split_whitespace)
+            .map(str::to_owned)
+            .collect()
     };
     if servers.is_empty() {
         servers = words("nameserver");
@@ -59,7 +81,10 @@ fn resolv_conf(of_host: &str, host: &HostConfig, shares_host: bool) -> String {
     if options.is_empty() {
         options = words("options");
     }
-    let mut text: String = servers.iter().map(|server| format!("nameserver {server}\n")).collect();
+    let mut text: String = servers
+        .iter()
+        .map(|server| format!("nameserver {server}\n"))
+        .collect();
     search.retain(|domain| domain != ".");
     if !search.is_empty() {
         text += &format!("search {}\n", search.join(" "));
@@ -93,7 +118,10 @@ mod tests {
             extra_hosts: Some(vec!["db:10.0.0.2".into(), "six=[::2]".into()]),
             ..HostConfig::default()
         };
-        assert_eq!(resolv_conf("nameserver 10.0.0.1\nsearch x\n", &host, false), "nameserver 9.9.9.9\n");
+        assert_eq!(
+            resolv_conf("nameserver 10.0.0.1\nsearch x\n", &host, false),
+            "nameserver 9.9.9.9\n"
+        );
         assert_eq!(extra_hosts(&host), "10.0.0.2\tdb\n::2\tsix\n");
     }
 }

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, path::Path};
 
 use proa_protocol::{
-    ContainerInspect, ContainerState, EndpointSettings, GraphDriver, MountPoint, NetworkSettings, TextMap,
+    ContainerInspect, ContainerState, EndpointSettings, GraphDriver, MountPoint, NetworkSettings,
+    TextMap,
 };
 
 use super::{
@@ -35,19 +36,32 @@ impl Container {
         let definition = self.seen().definition;
         let upper = engine.paths.container(&self.id).join("upper");
         let attempt = || format!("measure the files of container {}", definition.id);
-        let own = tokio::task::spawn_blocking(move || bytes_beneath(&upper)).await.context(attempt)?;
+        let own = tokio::task::spawn_blocking(move || bytes_beneath(&upper))
+            .await
+            .context(attempt)?;
         let own = i64::try_from(own).unwrap_or(i64::MAX);
-        let image = engine.images().find(&definition.image).map_or(0, |image| image.size());
+        let image = engine
+            .images()
+            .find(&definition.image)
+            .map_or(0, |image| image.size());
         Ok((own, own + i64::try_from(image).unwrap_or(0)))
     }
 }
 
 /// Bytes of the files beneath a directory; what goes away meanwhile counts nothing.
 pub(crate) fn bytes_beneath(path: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(path) else { return 0 };
+    let Ok(entries) = std::fs::read_dir(path) else {
+        return 0;
+    };
     let one = |entry: std::fs::DirEntry| {
-        let Ok(metadata) = entry.metadata() else { return 0 };
-        if metadata.is_dir() { bytes_beneath(&entry.path()) } else { metadata.len() }
+        let Ok(metadata) = entry.metadata() else {
+            return 0;
+        };
+        if metadata.is_dir() {
+            bytes_beneath(&entry.path())
+        } else {
+            metadata.len()
+        }
     };
     entries.flatten().map(one).sum()
 }
@@ -72,7 +86,9 @@ fn document(engine: &Engine, seen: &Published) -> ContainerInspect {
         hostname_path: text(&files.hostname),
         hosts_path: text(&files.hosts),
         log_path: match definition.host.log_config.kind.as_str() {
-            "json-file" => log_config::path(engine, definition).map(|path| text(&path)).unwrap_or_default(),
+            "json-file" => log_config::path(engine, definition)
+                .map(|path| text(&path))
+                .unwrap_or_default(),
             _ => String::new(),
         },
         name: format!("/{}", definition.name),
@@ -94,7 +110,9 @@ fn apparmor(engine: &Engine, definition: &Definition) -> String {
         return String::new();
     }
     let options = definition.host.security_opt.iter().flatten();
-    let named = options.filter_map(|option| option.strip_prefix("apparmor=")).last();
+    let named = options
+        .filter_map(|option| option.strip_prefix("apparmor="))
+        .last();
     match named {
         Some(name) => name.to_owned(),
         None if definition.host.privileged => "unconfined".to_owned(),
@@ -103,7 +121,10 @@ fn apparmor(engine: &Engine, definition: &Definition) -> String {
 }
 
 fn state(seen: &Published) -> ContainerState {
-    let mut document = ContainerState { status: seen.state.name().to_owned(), ..ContainerState::default() };
+    let mut document = ContainerState {
+        status: seen.state.name().to_owned(),
+        ..ContainerState::default()
+    };
     (document.started_at, document.finished_at) = (clock::document(None), clock::document(None));
     if let Some(running) = seen.state.live() {
         document.running = true;
@@ -134,8 +155,15 @@ fn state(seen: &Published) -> ContainerState {
 }
 
 fn graph_driver(engine: &Engine, definition: &Definition, folder: &Path) -> GraphDriver {
-    let lowers = engine.images().find(&definition.image).map(|image| image.lowers().to_vec()).unwrap_or_default();
-    let lowers: Vec<String> = lowers.iter().map(|path| path.display().to_string()).collect();
+    let lowers = engine
+        .images()
+        .find(&definition.image)
+        .map(|image| image.lowers().to_vec())
+        .unwrap_or_default();
+    let lowers: Vec<String> = lowers
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
     let at = |name: &str| folder.join(name).display().to_string();
     let pairs = [
         ("ID", definition.id.to_string()),
@@ -144,8 +172,14 @@ fn graph_driver(engine: &Engine, definition: &Definition, folder: &Path) -> Grap
         ("UpperDir", at("upper")),
         ("WorkDir", at("work")),
     ];
-    let data: TextMap = pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    GraphDriver { name: "overlay2".to_owned(), data: Some(data) }
+    let data: TextMap = pairs
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
+    GraphDriver {
+        name: "overlay2".to_owned(),
+        data: Some(data),
+    }
 }
 
 /// The mounts that documents show: what is not memory.
@@ -160,14 +194,21 @@ fn mount_point(mount: &Mounted) -> Option<MountPoint> {
         ..MountPoint::default()
     };
     match &mount.what {
-        Source::Bind { path, propagation, mode, .. } => Some(MountPoint {
+        Source::Bind {
+            path,
+            propagation,
+            mode,
+            ..
+        } => Some(MountPoint {
             kind: "bind".to_owned(),
             source: path.display().to_string(),
             mode: mode.clone(),
             propagation: propagation.clone(),
             ..common
         }),
-        Source::Volume { name, path, mode, .. } => Some(MountPoint {
+        Source::Volume {
+            name, path, mode, ..
+        } => Some(MountPoint {
             kind: "volume".to_owned(),
             name: name.clone(),
             source: path.display().to_string(),
@@ -193,14 +234,9 @@ pub(super) fn networks(definition: &Definition) -> BTreeMap<String, EndpointSett
     }
     let mut endpoint = definition.endpoints.get(mode).cloned().unwrap_or_default();
     if endpoint.network_id.is_empty() {
-        endpoint.network_id = network_id(mode);
+        endpoint.network_id = crate::network_id(mode).unwrap_or_default().to_owned();
     }
     BTreeMap::from([(mode.to_owned(), endpoint)])
-}
-
-/// The id of one of the networks that are always there: fixed, so that it is the same everywhere it is shown.
-pub(crate) fn network_id(name: &str) -> String {
-    crate::networks::id_of(name)
 }
 
 fn network_settings(seen: &Published) -> NetworkSettings {
@@ -208,7 +244,9 @@ fn network_settings(seen: &Published) -> NetworkSettings {
     let live = seen.state.live();
     NetworkSettings {
         sandbox_id: live.map(|_| definition.id.to_string()).unwrap_or_default(),
-        sandbox_key: live.map(|running| format!("/proc/{}/ns/net", running.pid)).unwrap_or_default(),
+        sandbox_key: live
+            .map(|running| format!("/proc/{}/ns/net", running.pid))
+            .unwrap_or_default(),
         ports: Some(BTreeMap::new()),
         networks: Some(networks(definition)),
         ..NetworkSettings::default()

@@ -13,9 +13,18 @@ impl Container {
         let stops = number == signal::SIGKILL || Some(number) == self.stop_signal().ok();
         let refused = |error: Error| {
             let name = self.name();
-            Error::new(error.kind(), format!("cannot kill container: {name}: {}", error.told()))
+            Error::new(
+                error.kind(),
+                format!("cannot kill container: {name}: {}", error.told()),
+            )
         };
-        self.ask(|answer| Request::Signal { signal: number, stops, answer }).await.map_err(refused)?;
+        self.ask(|answer| Request::Signal {
+            signal: number,
+            stops,
+            answer,
+        })
+        .await
+        .map_err(refused)?;
         self.tell("kill", &[("signal", number.to_string())]);
         Ok(())
     }

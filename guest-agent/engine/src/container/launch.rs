@@ -3,10 +3,10 @@
 use std::{
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{Process, Spec};
 use proa_images::Image;
 use proa_kernel::cgroup::{Cgroup, CgroupPath, Entrance};
 use proa_runtime::{
@@ -19,7 +19,7 @@ use super::{
     create::as_models,
     definition::Definition,
     files, log_config, mounts,
-    state::Failure,
+    state::{Failure, Kit},
 };
 use crate::{
     Engine, Error, Kind, Result,
@@ -38,6 +38,7 @@ pub(super) struct Refused {
 /// Everything a monitor needs, before it exists. Dropped, it takes its cgroup away again.
 pub(super) struct Prepared {
     launch: Launch,
+    process: Option<Process>,
     cgroup: Option<Arc<Cgroup>>,
     directory: Option<OwnedFd>,
     tasks: Vec<OwnedFd>,
@@ -50,16 +51,25 @@ impl Prepared {
         definition: &Definition,
         size: Option<Size>,
     ) -> Result<Prepared, Refused> {
-        let image = engine.images().find(&definition.image).map_err(Error::from)?;
+        let image = engine
+            .images()
+            .find(&definition.image)
+            .map_err(Error::from)?;
         let root = overlay(engine, definition, &image);
         let spec = write_spec(engine, definition, &root)?;
-        let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+        let resources = spec
+            .linux()
+            .as_ref()
+            .and_then(|linux| linux.resources().as_ref());
         let limits = match resources {
             Some(resources) => engine.limits(resources)?,
             None => Default::default(),
         };
         let path = cgroup_path(definition)?;
-        let cgroup = engine.cgroups.create(&path, &limits).context(|| "make the container's cgroup".into())?;
+        let cgroup = engine
+            .cgroups
+            .create(&path, &limits)
+            .context(|| "make the container's cgroup".into())?;
         // From here on the cgroup goes away with what is returned, or with this.
         let mut prepared = Prepared {
             launch: Launch {
@@ -70,6 +80,7 @@ impl Prepared {
                 log: log_config::sink(engine, definition)?,
                 cgroup: Some(path.as_str().to_owned()),
             },
+            process: spec.process().clone(),
             cgroup: Some(Arc::new(cgroup)),
             directory: None,
             tasks: Vec::new(),
@@ -81,8 +92,13 @@ impl Prepared {
     }
 
     fn entrance(&self) -> Result<Entrance> {
-        let cgroup = self.cgroup.as_ref().ok_or_else(|| Error::internal("the cgroup is gone"))?;
-        cgroup.entrance().context(|| "open the container's cgroup".into())
+        let cgroup = self
+            .cgroup
+            .as_ref()
+            .ok_or_else(|| Error::internal("the cgroup is gone"))?;
+        cgroup
+            .entrance()
+            .context(|| "open the container's cgroup".into())
     }
 
     pub(super) fn launch(&self) -> &Launch {
@@ -90,15 +106,30 @@ impl Prepared {
     }
 
     /// The version 2 cgroup's directory, and the `tasks` files of version 1.
-    pub(super) fn cgroup_fds(&self) -> (Option<std::os::fd::BorrowedFd<'_>>, Vec<std::os::fd::BorrowedFd<'_>>) {
-        (self.directory.as_ref().map(AsFd::as_fd), self.tasks.iter().map(AsFd::as_fd).collect())
+    pub(super) fn cgroup_fds(
+        &self,
+    ) -> (
+        Option<std::os::fd::BorrowedFd<'_>>,
+        Vec<std::os::fd::BorrowedFd<'_>>,
+    ) {
+        (
+            self.directory.as_ref().map(AsFd::as_fd),
+            self.tasks.iter().map(AsFd::as_fd).collect(),
+        )
     }
 
     /// The start succeeded: the cgroup belongs to what runs.
-    pub(super) fn into_running(mut self) -> (Arc<Cgroup>, Arc<Plan>) {
-        let plan = Arc::new(self.launch.plan.clone());
+    pub(super) fn into_running(mut self) -> (Arc<Cgroup>, Arc<OnceLock<Kit>>) {
+        let kit = OnceLock::new();
+        if let Some(process) = self.process.take() {
+            // It was empty.
+            let _ = kit.set(Kit {
+                plan: self.launch.plan.clone(),
+                process,
+            });
+        }
         match self.cgroup.take() {
-            Some(cgroup) => (cgroup, plan),
+            Some(cgroup) => (cgroup, Arc::new(kit)),
             None => unreachable!("a prepared start has a cgroup until it is used up"),
         }
     }
@@ -123,13 +154,27 @@ impl Refused {
             (Step::Execute, 127) if !command.contains('/') => {
                 format!("exec: {command:?}: executable file not found in $PATH")
             }
-            (Step::Execute, 127) => format!("exec: {command:?}: stat {command}: no such file or directory"),
+            (Step::Execute, 127) => {
+                format!("exec: {command:?}: stat {command}: no such file or directory")
+            }
             (Step::Execute, _) => format!("exec: {command:?}: {}", reason_of(error)),
             _ => error.to_string(),
         };
-        let message = format!("failed to create task for container: unable to start container process: {reason}");
-        let kind = if code == 128 && !is_users_fault(error) { Kind::Internal } else { Kind::BadParameter };
-        Refused { failure: Failure { code, error: message.clone() }, error: Error::new(kind, message) }
+        let message = format!(
+            "failed to create task for container: unable to start container process: {reason}"
+        );
+        let kind = if code == 128 && !is_users_fault(error) {
+            Kind::Internal
+        } else {
+            Kind::BadParameter
+        };
+        Refused {
+            failure: Failure {
+                code,
+                error: message.clone(),
+            },
+            error: Error::new(kind, message),
+        }
     }
 }
 
@@ -137,7 +182,12 @@ impl Refused {
 fn is_users_fault(error: &StartError) -> bool {
     matches!(
         error.step,
-        Step::Mount | Step::MountSource | Step::Sysctl | Step::WorkingDirectory | Step::Limit | Step::Device
+        Step::Mount
+            | Step::MountSource
+            | Step::Sysctl
+            | Step::WorkingDirectory
+            | Step::Limit
+            | Step::Device
     )
 }
 
@@ -177,16 +227,20 @@ pub(crate) fn overlay(engine: &Engine, definition: &Definition, image: &Image) -
 pub(crate) fn cgroup_path(definition: &Definition) -> Result<CgroupPath> {
     let parent = definition.host.cgroup_parent.trim_start_matches('/');
     let parent = if parent.is_empty() { "proa" } else { parent };
-    format!("{parent}/{}", definition.id).parse().map_err(|error| Error::bad(format!("{error}")))
+    format!("{parent}/{}", definition.id)
+        .parse()
+        .map_err(|error| Error::bad(format!("{error}")))
 }
 
 /// The runtime spec, from the definition and what the host and the root say today.
 pub(crate) fn write_spec(engine: &Engine, definition: &Definition, root: &Overlay) -> Result<Spec> {
-    let layers = Layers::new(std::iter::once(root.upper.clone()).chain(root.lowers.iter().cloned()));
+    let layers =
+        Layers::new(std::iter::once(root.upper.clone()).chain(root.lowers.iter().cloned()));
     let (config, host) = as_models(&definition.config, &definition.host)?;
     let groups = definition.host.group_add.as_deref().unwrap_or_default();
     let security = SecuritySection::of(engine, definition)?;
     let folder = engine.paths.container(&definition.id);
+    let cgroup = cgroup_path(definition)?;
     let input = spec::Input {
         id: definition.id.as_str(),
         config: &config,
@@ -196,7 +250,7 @@ pub(crate) fn write_spec(engine: &Engine, definition: &Definition, root: &Overla
         mounts: &mounts::ready(engine, definition)?,
         files: &files::paths(&folder),
         joined: &joined(engine, definition)?,
-        cgroup: Path::new(cgroup_path(definition)?.as_str()),
+        cgroup: Path::new(cgroup.as_str()),
         devices: &engine.devices(&host)?,
         seccomp: security.0,
         id_maps: None,
@@ -212,8 +266,14 @@ struct SecuritySection(Option<oci_spec::runtime::LinuxSeccomp>);
 impl SecuritySection {
     fn of(engine: &Engine, definition: &Definition) -> Result<Self> {
         let options = definition.host.security_opt.as_deref().unwrap_or_default();
-        let options = spec::SecurityOptions::parse(options).map_err(|error| Error::bad(error.to_string()))?;
-        engine.seccomp_section(&options.seccomp(definition.host.privileged), &definition.host).map(SecuritySection)
+        let options =
+            spec::SecurityOptions::parse(options).map_err(|error| Error::bad(error.to_string()))?;
+        engine
+            .seccomp_section(
+                &options.seccomp(definition.host.privileged),
+                &definition.host,
+            )
+            .map(SecuritySection)
     }
 }
 
@@ -261,19 +321,27 @@ fn live_pid(engine: &Engine, other: &str) -> Result<u32> {
     let container = engine.container(other)?;
     let seen = container.seen();
     let running = seen.state.live().ok_or_else(|| {
-        Error::conflict(format!("cannot join network namespace of a non running container: {other}"))
+        Error::conflict(format!(
+            "cannot join network namespace of a non running container: {other}"
+        ))
     })?;
     Ok(running.pid)
 }
 
 fn namespace_of(engine: &Engine, other: &str, kind: &str) -> Result<PathBuf> {
-    Ok(PathBuf::from(format!("/proc/{}/ns/{kind}", live_pid(engine, other)?)))
+    Ok(PathBuf::from(format!(
+        "/proc/{}/ns/{kind}",
+        live_pid(engine, other)?
+    )))
 }
 
 /// The other container's `/dev/shm`, reached through its root.
 fn shm_of(engine: &Engine, ipc_mode: &str) -> Result<Option<PathBuf>> {
     match ipc_mode.strip_prefix("container:") {
-        Some(other) => Ok(Some(PathBuf::from(format!("/proc/{}/root/dev/shm", live_pid(engine, other)?)))),
+        Some(other) => Ok(Some(PathBuf::from(format!(
+            "/proc/{}/root/dev/shm",
+            live_pid(engine, other)?
+        )))),
         None => Ok(None),
     }
 }

@@ -13,17 +13,19 @@ use std::{
 
 use proa_runtime::{
     StartError,
-    client::{ExecLaunch, Message, Monitor, Received, Refusal, Reply, Request},
-    monitor::message::Started,
+    client::{ExecLaunch, Message, Monitor, Received, Refusal, Reply, Request, Started},
 };
 use tokio::{
     io::unix::AsyncFd,
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::timeout,
 };
 
 use super::task;
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    pollable::{self, Pollable},
+};
 
 /// How long a monitor may take to answer before it is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -32,9 +34,11 @@ type Answer = (std::result::Result<Reply, Refusal>, Option<OwnedFd>);
 
 /// A live connection to one monitor.
 pub(crate) struct Link {
-    monitor: AsyncFd<Monitor>,
+    monitor: AsyncFd<Pollable<Monitor>>,
     /// Who waits for which answer.
     waiting: Mutex<HashMap<u32, oneshot::Sender<Answer>>>,
+    /// The connection ended.
+    over: watch::Sender<bool>,
 }
 
 impl std::fmt::Debug for Link {
@@ -53,19 +57,35 @@ pub(crate) enum Launched {
 
 impl Link {
     pub(crate) fn new(monitor: Monitor) -> io::Result<Arc<Self>> {
-        Ok(Arc::new(Link { monitor: AsyncFd::new(monitor)?, waiting: Mutex::default() }))
+        Ok(Arc::new(Link {
+            monitor: pollable::watch(monitor)?,
+            waiting: Mutex::default(),
+            over: watch::channel(false).0,
+        }))
     }
 
     /// Waits for the first message of a launch. To be called once, before [`Link::listen`].
     pub(crate) async fn launched(&self) -> io::Result<Launched> {
         loop {
             match self.next().await {
-                Ok(Received { message: Message::Launched(Ok(started)), fd, .. }) => {
+                Ok(Received {
+                    message: Message::Launched(Ok(started)),
+                    fd,
+                    ..
+                }) => {
                     return Ok(Launched::Started(started, fd));
                 }
-                Ok(Received { message: Message::Launched(Err(error)), .. }) => return Ok(Launched::Failed(error)),
-                Ok(Received { message: Message::Reply(_) | Message::Event(_), .. }) => {}
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Launched::Lost),
+                Ok(Received {
+                    message: Message::Launched(Err(error)),
+                    ..
+                }) => return Ok(Launched::Failed(error)),
+                Ok(Received {
+                    message: Message::Reply(_) | Message::Event(_),
+                    ..
+                }) => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Ok(Launched::Lost);
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -82,13 +102,18 @@ impl Link {
                 }
             }
             link.lock().clear();
+            link.over.send_replace(true);
             // The container's task ends only with the container.
             let _ = inbox.send(task::Request::MonitorGone(link));
         });
     }
 
     /// Asks the monitor and waits for its answer.
-    pub(crate) async fn ask(&self, request: &Request, fds: &[BorrowedFd<'_>]) -> Result<(Reply, Option<OwnedFd>)> {
+    pub(crate) async fn ask(
+        &self,
+        request: &Request,
+        fds: &[BorrowedFd<'_>],
+    ) -> Result<(Reply, Option<OwnedFd>)> {
         let answer = self.register(|monitor| monitor.send(request, fds))?;
         self.answer(answer).await
     }
@@ -104,6 +129,12 @@ impl Link {
         Ok(reply.map(|reply| (reply, fd)))
     }
 
+    /// Resolves when the monitor has ended.
+    pub(crate) async fn gone(&self) {
+        // The sender is ours.
+        let _ = self.over.subscribe().wait_for(|over| *over).await;
+    }
+
     async fn answer(&self, answer: oneshot::Receiver<Answer>) -> Result<(Reply, Option<OwnedFd>)> {
         let (reply, fd) = wait(answer).await?;
         match reply {
@@ -114,7 +145,10 @@ impl Link {
     }
 
     /// Sends while nobody can read the answer, so that it finds its asker.
-    fn register(&self, send: impl FnOnce(&Monitor) -> io::Result<u32>) -> Result<oneshot::Receiver<Answer>> {
+    fn register(
+        &self,
+        send: impl FnOnce(&Monitor) -> io::Result<u32>,
+    ) -> Result<oneshot::Receiver<Answer>> {
         let mut waiting = self.lock();
         let sequence = send(self.monitor.get_ref())
             .map_err(|error| Error::internal("ask the container's monitor").with(error))?;
@@ -159,6 +193,8 @@ async fn wait(answer: oneshot::Receiver<Answer>) -> Result<Answer> {
     match timeout(PATIENCE, answer).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(_)) => Err(Error::conflict("the container is not running")),
-        Err(_) => Err(Error::internal("ask the container's monitor: it does not answer")),
+        Err(_) => Err(Error::internal(
+            "ask the container's monitor: it does not answer",
+        )),
     }
 }

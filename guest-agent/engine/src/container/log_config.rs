@@ -20,7 +20,11 @@ pub(super) fn check(config: &LogConfig) -> Result<()> {
         "json-file" => &["max-size", "max-file", "compress"],
         "local" => &["max-size", "max-file", "compress"],
         "journald" => &[],
-        name => return Err(Error::bad(format!("logger: no log driver named '{name}' is registered"))),
+        name => {
+            return Err(Error::bad(format!(
+                "logger: no log driver named '{name}' is registered"
+            )));
+        }
     };
     for (key, value) in config.config.iter().flatten() {
         let known = own.contains(&key.as_str())
@@ -28,7 +32,10 @@ pub(super) fn check(config: &LogConfig) -> Result<()> {
             || OF_ATTRIBUTES.contains(&key.as_str())
             || key.starts_with("cache-");
         if !known {
-            return Err(Error::bad(format!("unknown log opt '{key}' for {} log driver", config.kind)));
+            return Err(Error::bad(format!(
+                "unknown log opt '{key}' for {} log driver",
+                config.kind
+            )));
         }
         if matches!(key.as_str(), "max-size" | "max-buffer-size") {
             size(value)?;
@@ -61,9 +68,17 @@ pub(super) fn sink(engine: &Engine, definition: &Definition) -> Result<LogSink> 
             Driver::Local(file_log(config, file, Vec::new())?)
         }
         "json-file" => Driver::JsonFile(file_log(config, file, attributes(definition))?),
-        name => return Err(Error::bad(format!("logger: no log driver named '{name}' is registered"))),
+        name => {
+            return Err(Error::bad(format!(
+                "logger: no log driver named '{name}' is registered"
+            )));
+        }
     };
-    Ok(LogSink { driver, mode: mode(config)?, cache: None })
+    Ok(LogSink {
+        driver,
+        mode: mode(config)?,
+        cache: None,
+    })
 }
 
 fn option<'a>(config: &'a LogConfig, key: &str) -> Option<&'a str> {
@@ -74,19 +89,36 @@ fn mode(config: &LogConfig) -> Result<Mode> {
     match option(config, "mode") {
         None | Some("blocking") => Ok(Mode::Blocking),
         Some("non-blocking") => {
-            let most = option(config, "max-buffer-size").map(size).transpose()?.unwrap_or(1 << 20);
+            let most = option(config, "max-buffer-size")
+                .map(size)
+                .transpose()?
+                .unwrap_or(1 << 20);
             Ok(Mode::NonBlocking(most))
         }
-        Some(other) => Err(Error::bad(format!("logger: logging mode not supported: {other}"))),
+        Some(other) => Err(Error::bad(format!(
+            "logger: logging mode not supported: {other}"
+        ))),
     }
 }
 
-fn file_log(config: &LogConfig, path: PathBuf, attributes: Vec<(String, String)>) -> Result<FileLog> {
+fn file_log(
+    config: &LogConfig,
+    path: PathBuf,
+    attributes: Vec<(String, String)>,
+) -> Result<FileLog> {
     let mut log = FileLog::capped(path);
     if let Some(text) = option(config, "max-size") {
-        log.max_size = if text == "-1" { None } else { Some(size(text)?) };
+        log.max_size = if text == "-1" {
+            None
+        } else {
+            Some(size(text)?)
+        };
         // Docker keeps one file where only the size is given.
-        log.max_files = if config.kind == "local" { log.max_files } else { 1 };
+        log.max_files = if config.kind == "local" {
+            log.max_files
+        } else {
+            1
+        };
     }
     if let Some(text) = option(config, "max-file") {
         let number = text.parse::<u32>().ok().filter(|number| *number > 0);
@@ -106,18 +138,40 @@ fn file_log(config: &LogConfig, path: PathBuf, attributes: Vec<(String, String)>
 fn attributes(definition: &Definition) -> Vec<(String, String)> {
     let config = &definition.host.log_config;
     let mut list = Vec::new();
-    for key in option(config, "labels").unwrap_or_default().split(',').filter(|key| !key.is_empty()) {
+    for key in option(config, "labels")
+        .unwrap_or_default()
+        .split(',')
+        .filter(|key| !key.is_empty())
+    {
         if let Some(value) = definition.labels().get(key) {
             list.push((key.to_owned(), value.clone()));
         }
     }
-    for key in option(config, "env").unwrap_or_default().split(',').filter(|key| !key.is_empty()) {
-        let entries = definition.config.env.iter().flatten().filter_map(|entry| entry.split_once('='));
-        list.extend(entries.filter(|(name, _)| *name == key).map(|(k, v)| (k.to_owned(), v.to_owned())));
+    for key in option(config, "env")
+        .unwrap_or_default()
+        .split(',')
+        .filter(|key| !key.is_empty())
+    {
+        let entries = definition
+            .config
+            .env
+            .iter()
+            .flatten()
+            .filter_map(|entry| entry.split_once('='));
+        list.extend(
+            entries
+                .filter(|(name, _)| *name == key)
+                .map(|(k, v)| (k.to_owned(), v.to_owned())),
+        );
     }
     if let Some(tag) = option(config, "tag") {
-        let tag = tag.replace("{{.ID}}", definition.id.short()).replace("{{.Name}}", &definition.name);
-        list.push(("tag".to_owned(), tag.replace("{{.FullID}}", definition.id.as_str())));
+        let tag = tag
+            .replace("{{.ID}}", definition.id.short())
+            .replace("{{.Name}}", &definition.name);
+        list.push((
+            "tag".to_owned(),
+            tag.replace("{{.FullID}}", definition.id.as_str()),
+        ));
     }
     list
 }
@@ -134,7 +188,12 @@ fn size(text: &str) -> Result<u64> {
         "g" | "gb" => 1 << 30,
         _ => return Err(wrong()),
     };
-    digits.parse::<u64>().ok().filter(|number| *number > 0).map(|number| number * unit).ok_or_else(wrong)
+    digits
+        .parse::<u64>()
+        .ok()
+        .filter(|number| *number > 0)
+        .map(|number| number * unit)
+        .ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -142,18 +201,40 @@ mod tests {
     use super::*;
 
     fn check_told(kind: &str, pairs: &[(&str, &str)], expected: &str) {
-        let options = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let config = LogConfig { kind: kind.to_owned(), config: Some(options) };
+        let options = pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        let config = LogConfig {
+            kind: kind.to_owned(),
+            config: Some(options),
+        };
         let told = check(&config).map_or_else(|error| error.told(), |()| "fine".to_owned());
         assert_eq!(told, expected);
     }
 
     #[test]
     fn drivers_and_options_are_checked() {
-        check_told("json-file", &[("max-size", "10m"), ("max-file", "3")], "fine");
+        check_told(
+            "json-file",
+            &[("max-size", "10m"), ("max-file", "3")],
+            "fine",
+        );
         check_told("json-file", &[("max-size", "x")], "invalid size: 'x'");
-        check_told("json-file", &[("max-file", "0")], "max-file cannot be less than 1");
-        check_told("json-file", &[("colour", "1")], "unknown log opt 'colour' for json-file log driver");
-        check_told("carrier-pigeon", &[], "logger: no log driver named 'carrier-pigeon' is registered");
+        check_told(
+            "json-file",
+            &[("max-file", "0")],
+            "max-file cannot be less than 1",
+        );
+        check_told(
+            "json-file",
+            &[("colour", "1")],
+            "unknown log opt 'colour' for json-file log driver",
+        );
+        check_told(
+            "carrier-pigeon",
+            &[],
+            "logger: no log driver named 'carrier-pigeon' is registered",
+        );
     }
 }

@@ -14,7 +14,11 @@ pub(crate) fn merge(user: &mut ContainerConfig, image: &ContainerDefaults) {
     fill(&mut user.user, &image.user);
     fill(&mut user.working_dir, &image.working_dir);
     fill(&mut user.stop_signal, &image.stop_signal);
-    if user.entrypoint.as_ref().is_none_or(|words| words.is_empty()) {
+    if user
+        .entrypoint
+        .as_ref()
+        .is_none_or(|words| words.is_empty())
+    {
         if user.cmd.as_ref().is_none_or(|words| words.is_empty()) {
             user.cmd = image.cmd.clone().map(Words);
         }
@@ -28,7 +32,10 @@ pub(crate) fn merge(user: &mut ContainerConfig, image: &ContainerDefaults) {
     merge_sets(&mut user.volumes, image.volumes.keys());
     merge_sets(&mut user.exposed_ports, image.exposed_ports.keys());
     if let Some(image) = &image.healthcheck {
-        user.healthcheck = Some(merge_health(user.healthcheck.take().unwrap_or_default(), image));
+        user.healthcheck = Some(merge_health(
+            user.healthcheck.take().unwrap_or_default(),
+            image,
+        ));
     }
     if user.shell.is_none() && !image.shell.is_empty() {
         user.shell = Some(Words(image.shell.clone()));
@@ -38,7 +45,11 @@ pub(crate) fn merge(user: &mut ContainerConfig, image: &ContainerDefaults) {
 /// The command line, or the refusal if there is none.
 pub(crate) fn command_line(config: &mut ContainerConfig) -> Result<Vec<String>> {
     // The API's way to say "no entrypoint".
-    if config.entrypoint.as_deref().is_some_and(|words| words == [""]) {
+    if config
+        .entrypoint
+        .as_deref()
+        .is_some_and(|words| words == [""])
+    {
         config.entrypoint = None;
     }
     let words = |list: &Option<Words>| list.as_deref().unwrap_or_default().to_vec();
@@ -102,11 +113,19 @@ mod tests {
     /// The command line of an image with entrypoint `e` and command `c`.
     fn check(entrypoint: Option<Vec<String>>, cmd: Option<Vec<String>>, expected: &str) {
         let (entrypoint, cmd) = (entrypoint.map(Words), cmd.map(Words));
-        let mut user = ContainerConfig { entrypoint, cmd, ..ContainerConfig::default() };
-        let image =
-            ContainerDefaults { entrypoint: list(&["e"]), cmd: list(&["c"]), ..ContainerDefaults::default() };
+        let mut user = ContainerConfig {
+            entrypoint,
+            cmd,
+            ..ContainerConfig::default()
+        };
+        let image = ContainerDefaults {
+            entrypoint: list(&["e"]),
+            cmd: list(&["c"]),
+            ..ContainerDefaults::default()
+        };
         merge(&mut user, &image);
-        let told = command_line(&mut user).map_or_else(|error| error.told(), |words| words.join(" "));
+        let told =
+            command_line(&mut user).map_or_else(|error| error.told(), |words| words.join(" "));
         assert_eq!(told, expected);
     }
 
@@ -123,10 +142,20 @@ mod tests {
 
     #[test]
     fn the_users_environment_and_labels_win_by_name() {
-        let mut user = ContainerConfig { env: list(&["A=1"]), ..ContainerConfig::default() };
+        let mut user = ContainerConfig {
+            env: list(&["A=1"]),
+            ..ContainerConfig::default()
+        };
         let env = list(&["A=2", "B=3"]).unwrap();
         let labels = TextMap::from([("k".to_owned(), "image".to_owned())]);
-        merge(&mut user, &ContainerDefaults { env, labels, ..ContainerDefaults::default() });
+        merge(
+            &mut user,
+            &ContainerDefaults {
+                env,
+                labels,
+                ..ContainerDefaults::default()
+            },
+        );
         assert_eq!(user.env, list(&["A=1", "B=3"]));
         assert_eq!(user.labels.unwrap()["k"], "image");
     }

@@ -11,7 +11,7 @@ mod exit;
 mod files;
 mod inspect;
 mod kill;
-mod launch;
+pub(crate) mod launch;
 pub(crate) mod link;
 mod list;
 mod log_config;
@@ -96,11 +96,16 @@ impl Container {
     }
 
     pub(crate) fn engine(&self) -> Result<Arc<Engine>> {
-        self.engine.upgrade().ok_or_else(|| Error::internal("the engine has ended"))
+        self.engine
+            .upgrade()
+            .ok_or_else(|| Error::internal("the engine has ended"))
     }
 
     /// Asks its task.
-    pub(crate) async fn ask<T>(&self, request: impl FnOnce(task::Answer<T>) -> task::Request) -> Result<T> {
+    pub(crate) async fn ask<T>(
+        &self,
+        request: impl FnOnce(task::Answer<T>) -> task::Request,
+    ) -> Result<T> {
         task::ask(&self.line, request, self.id.as_str()).await
     }
 
@@ -113,11 +118,20 @@ impl Container {
 
 impl Engine {
     /// Tells what happened to a container: its labels, image and name go along.
-    pub(crate) fn tell_container(&self, definition: &Definition, action: &str, more: &[(&str, String)]) {
+    pub(crate) fn tell_container(
+        &self,
+        definition: &Definition,
+        action: &str,
+        more: &[(&str, String)],
+    ) {
         let mut attributes: TextMap = definition.labels().clone();
         attributes.insert("image".to_owned(), definition.config.image.clone());
         attributes.insert("name".to_owned(), definition.name.clone());
-        attributes.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
-        self.events.tell("container", action, definition.id.as_str(), attributes);
+        attributes.extend(
+            more.iter()
+                .map(|(key, value)| ((*key).to_owned(), value.clone())),
+        );
+        self.events
+            .tell("container", action, definition.id.as_str(), attributes);
     }
 }

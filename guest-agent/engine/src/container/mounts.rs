@@ -28,9 +28,17 @@ pub(super) async fn resolve(
     made: &mut Vec<String>,
 ) -> Result<Vec<Mounted>> {
     let mut mounts = from_others(engine, host)?;
-    mounts.retain(|mount| !requested.iter().any(|own| same_place(&own.target, &mount.target) && !from_image(own)));
+    mounts.retain(|mount| {
+        !requested
+            .iter()
+            .any(|own| same_place(&own.target, &mount.target) && !from_image(own))
+    });
     for mount in requested {
-        if from_image(&mount) && mounts.iter().any(|other| same_place(&other.target, &mount.target)) {
+        if from_image(&mount)
+            && mounts
+                .iter()
+                .any(|other| same_place(&other.target, &mount.target))
+        {
             continue;
         }
         let resolved = resolve_one(engine, mount, host, root, made).await?;
@@ -40,7 +48,13 @@ pub(super) async fn resolve(
 }
 
 fn from_image(mount: &Requested) -> bool {
-    matches!(mount.what, What::Volume { from_image: true, .. })
+    matches!(
+        mount.what,
+        What::Volume {
+            from_image: true,
+            ..
+        }
+    )
 }
 
 fn same_place(a: &str, b: &str) -> bool {
@@ -52,7 +66,10 @@ fn from_others(engine: &Engine, host: &HostConfig) -> Result<Vec<Mounted>> {
     let mut mounts: Vec<Mounted> = Vec::new();
     for text in host.volumes_from.iter().flatten() {
         let (name, mode) = text.split_once(':').unwrap_or((text, "rw"));
-        if !mode.split(',').all(|word| matches!(word, "ro" | "rw" | "z" | "Z")) {
+        if !mode
+            .split(',')
+            .all(|word| matches!(word, "ro" | "rw" | "z" | "Z"))
+        {
             return Err(Error::bad(format!("invalid mode: {mode}")));
         }
         let other: Container = engine.container(name)?;
@@ -61,7 +78,10 @@ fn from_others(engine: &Engine, host: &HostConfig) -> Result<Vec<Mounted>> {
                 continue;
             }
             let read_only = mount.read_only || mode.split(',').any(|word| word == "ro");
-            let mut copy = Mounted { read_only, ..mount.clone() };
+            let mut copy = Mounted {
+                read_only,
+                ..mount.clone()
+            };
             if let Source::Volume { anonymous, .. } = &mut copy.what {
                 // It belongs to the other container and stays with it.
                 *anonymous = false;
@@ -80,33 +100,75 @@ async fn resolve_one(
     root: &Layers,
     made: &mut Vec<String>,
 ) -> Result<Mounted> {
-    let Requested { target, what, read_only } = mount;
+    let Requested {
+        target,
+        what,
+        read_only,
+    } = mount;
     let what = match what {
-        What::Bind { source, propagation, recursive, writable_beneath, create, .. } => {
+        What::Bind {
+            source,
+            propagation,
+            recursive,
+            writable_beneath,
+            create,
+            ..
+        } => {
             if !create && !Path::new(&source).exists() {
                 return Err(Error::bad(format!(
                     "invalid mount config for type \"bind\": bind source path does not exist: {source}"
                 )));
             }
             let mode = mode_of(host, &target);
-            Source::Bind { path: source.into(), propagation, recursive, writable_beneath, create, mode }
+            Source::Bind {
+                path: source.into(),
+                propagation,
+                recursive,
+                writable_beneath,
+                create,
+                mode,
+            }
         }
-        What::Volume { name, copy, driver, options, labels, subpath, .. } => {
+        What::Volume {
+            name,
+            copy,
+            driver,
+            options,
+            labels,
+            subpath,
+            ..
+        } => {
             let driver = driver.unwrap_or_else(|| host.volume_driver.clone());
             let (options, labels) = (options.into_iter().collect(), labels.into_iter().collect());
-            let new = NewVolume { name, driver, labels, options };
+            let new = NewVolume {
+                name,
+                driver,
+                labels,
+                options,
+            };
             volume(engine, new, copy, subpath, &target, host, root, made).await?
         }
         What::Tmpfs { options } => Source::Tmpfs { options },
         What::Image { reference, subpath } => {
             let image = engine.images().find(&reference)?;
-            Source::Image { reference, image: image.id().to_string(), subpath }
+            Source::Image {
+                reference,
+                image: image.id().to_string(),
+                subpath,
+            }
         }
     };
-    Ok(Mounted { target, read_only, what })
+    Ok(Mounted {
+        target,
+        read_only,
+        what,
+    })
 }
 
-#[expect(clippy::too_many_arguments, reason = "each is one fact about the volume, and there is one caller")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is one fact about the volume, and there is one caller"
+)]
 async fn volume(
     engine: &Engine,
     new: NewVolume,
@@ -127,13 +189,22 @@ async fn volume(
     if copy && subpath.is_none() {
         let (root, target, path) = (root.clone(), PathBuf::from(target), path.clone());
         let attempt = || format!("copy the image's files into volume {}", record.name);
-        tokio::task::spawn_blocking(move || fill(&root, &target, &path)).await.context(attempt)?.context(attempt)?;
+        tokio::task::spawn_blocking(move || fill(&root, &target, &path))
+            .await
+            .context(attempt)?
+            .context(attempt)?;
     }
     let mode = match mode_of(host, target) {
         mode if mode.is_empty() && from_binds(host, target) => "z".to_owned(),
         mode => mode,
     };
-    Ok(Source::Volume { name: record.name, anonymous, subpath, path, mode })
+    Ok(Source::Volume {
+        name: record.name,
+        anonymous,
+        subpath,
+        path,
+        mode,
+    })
 }
 
 fn fill(root: &Layers, target: &Path, path: &Path) -> std::io::Result<()> {
@@ -153,12 +224,19 @@ fn mode_of(host: &HostConfig, target: &str) -> String {
 }
 
 fn from_binds(host: &HostConfig, target: &str) -> bool {
-    host.binds.iter().flatten().any(|bind| bind.split(':').nth(1) == Some(target))
+    host.binds
+        .iter()
+        .flatten()
+        .any(|bind| bind.split(':').nth(1) == Some(target))
 }
 
 /// The mounts of a container about to start, as its spec wants them; missing bind sources are made.
 pub(super) fn ready(engine: &Engine, definition: &Definition) -> Result<Vec<MountPoint>> {
-    definition.mounts.iter().map(|mount| ready_one(engine, definition, mount)).collect()
+    definition
+        .mounts
+        .iter()
+        .map(|mount| ready_one(engine, definition, mount))
+        .collect()
 }
 
 fn ready_one(engine: &Engine, definition: &Definition, mount: &Mounted) -> Result<MountPoint> {
@@ -169,9 +247,19 @@ fn ready_one(engine: &Engine, definition: &Definition, mount: &Mounted) -> Resul
         writable_beneath,
     };
     let origin = match &mount.what {
-        Source::Bind { path: source, propagation, recursive, writable_beneath, create, .. } => {
+        Source::Bind {
+            path: source,
+            propagation,
+            recursive,
+            writable_beneath,
+            create,
+            ..
+        } => {
             let attempt = || {
-                format!("error while creating mount source path '{}': mkdir {0}", source.display())
+                format!(
+                    "error while creating mount source path '{}': mkdir {0}",
+                    source.display()
+                )
             };
             if *create && !source.exists() {
                 std::fs::create_dir_all(source).context(attempt)?;
@@ -186,31 +274,54 @@ fn ready_one(engine: &Engine, definition: &Definition, mount: &Mounted) -> Resul
             };
             path(source, "rprivate", true, false)
         }
-        Source::Tmpfs { options } => Origin::Tmpfs { options: options.clone() },
-        Source::Image { reference, image, subpath } => {
+        Source::Tmpfs { options } => Origin::Tmpfs {
+            options: options.clone(),
+        },
+        Source::Image {
+            reference,
+            image,
+            subpath,
+        } => {
             let found = engine.images().find(image)?;
             let wanted = subpath.as_deref().unwrap_or("/");
             let _ = definition;
-            path(beneath(found.lowers(), wanted, reference)?, "rprivate", true, false)
+            path(
+                beneath(found.lowers(), wanted, reference)?,
+                "rprivate",
+                true,
+                false,
+            )
         }
     };
-    Ok(MountPoint { destination: mount.target.clone(), origin, read_only: mount.read_only })
+    Ok(MountPoint {
+        destination: mount.target.clone(),
+        origin,
+        read_only: mount.read_only,
+    })
 }
 
 /// A folder inside a volume or image, without a way out through a link.
 fn beneath(directories: &[PathBuf], inner: &str, name: &str) -> Result<PathBuf> {
     let layers = Layers::new(directories.iter().cloned());
-    let found = layers.find(Path::new(inner)).context(|| format!("look for {inner} in {name}"))?;
-    found
-        .map(|found| found.path)
-        .ok_or_else(|| Error::bad(format!("cannot access path {inner}: no such file or directory in {name}")))
+    let found = layers
+        .find(Path::new(inner))
+        .context(|| format!("look for {inner} in {name}"))?;
+    found.map(|found| found.path).ok_or_else(|| {
+        Error::bad(format!(
+            "cannot access path {inner}: no such file or directory in {name}"
+        ))
+    })
 }
 
 /// Undoes what [`resolve`] made.
 pub(super) async fn undo(engine: &Engine, made: &[String]) {
     for name in made {
         if let Err(error) = engine.volumes.delete(name).await {
-            tracing::warn!(volume = name, error = error.told(), "taking back a volume failed");
+            tracing::warn!(
+                volume = name,
+                error = error.told(),
+                "taking back a volume failed"
+            );
         }
     }
 }

@@ -24,7 +24,9 @@ impl Task {
         let id = self.id().to_owned();
         let running = match &self.state {
             State::Running(running) => running.clone(),
-            State::Paused(_) => return Err(Error::conflict(format!("Container {id} is already paused"))),
+            State::Paused(_) => {
+                return Err(Error::conflict(format!("Container {id} is already paused")));
+            }
             State::Restarting(_) => {
                 return Err(Error::conflict(format!(
                     "Container {id} is restarting, wait until the container is running"

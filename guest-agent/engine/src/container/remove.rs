@@ -24,7 +24,10 @@ impl Container {
     /// Removes it. Goes on when the caller goes away.
     pub async fn remove(&self, options: RemoveOptions) -> Result<()> {
         if options.link {
-            return Err(Error::bad(format!("Conflict, cannot remove the default link name of the container {}", self.id)));
+            return Err(Error::bad(format!(
+                "Conflict, cannot remove the default link name of the container {}",
+                self.id
+            )));
         }
         let container = self.clone();
         tokio::spawn(async move { container.remove_to_the_end(options).await })
@@ -39,7 +42,12 @@ impl Container {
             self.end_with(signal::SIGKILL).await?;
             self.ended_after(seen.exits).await;
         }
-        let removed = self.ask(|answer| Request::Remove { volumes: options.volumes, answer }).await;
+        let removed = self
+            .ask(|answer| Request::Remove {
+                volumes: options.volumes,
+                answer,
+            })
+            .await;
         match removed {
             // Removed by its own end meanwhile.
             Err(error) if error.kind() == Kind::NotFound && options.force && alive => Ok(()),
@@ -53,11 +61,17 @@ impl Task {
     pub(super) async fn remove(&mut self, engine: &Arc<Engine>, volumes: bool) -> Result<()> {
         let refuse = |what: &str| {
             let name = &self.definition.name;
-            Err(Error::conflict(format!("cannot remove container \"/{name}\": container is {what}")))
+            Err(Error::conflict(format!(
+                "cannot remove container \"/{name}\": container is {what}"
+            )))
         };
         match &self.state {
-            State::Running(_) => refuse("running: stop the container before removing or force remove"),
-            State::Restarting(_) => refuse("restarting: stop the container before removing or force remove"),
+            State::Running(_) => {
+                refuse("running: stop the container before removing or force remove")
+            }
+            State::Restarting(_) => {
+                refuse("restarting: stop the container before removing or force remove")
+            }
             State::Paused(_) => refuse("paused and must be unpaused first"),
             State::Removing(_) => Err(Error::conflict(format!(
                 "removal of container {} is already in progress",
@@ -76,27 +90,45 @@ impl Task {
 
     /// `--rm`: after its end, and after a start that failed.
     pub(super) async fn remove_if_asked_for(&mut self, engine: &Arc<Engine>) {
-        let Some(ended) = self.state.ended() else { return };
+        let Some(ended) = self.state.ended() else {
+            return;
+        };
         if !self.definition.auto_remove() || matches!(self.state, State::Removing(_)) {
             return;
         }
         if let Err(error) = self.take_apart(engine, ended, true).await {
-            tracing::error!(id = self.id(), error = error.told(), "removing a container after its end failed");
+            tracing::error!(
+                id = self.id(),
+                error = error.told(),
+                "removing a container after its end failed"
+            );
         }
     }
 
-    async fn take_apart(&mut self, engine: &Arc<Engine>, ended: Ended, volumes: bool) -> Result<()> {
+    async fn take_apart(
+        &mut self,
+        engine: &Arc<Engine>,
+        ended: Ended,
+        volumes: bool,
+    ) -> Result<()> {
         self.enter(State::Removing(ended.clone()));
         let id = self.definition.id.clone();
         if !self.definition.auto_remove()
-            && let Err(error) = engine.db.commit(Change::ContainerGone { id: id.to_string() }).await
+            && let Err(error) = engine
+                .db
+                .commit(Change::ContainerGone { id: id.to_string() })
+                .await
         {
             self.enter(ended.into());
             return Err(error);
         }
         let folders = [engine.paths.run_container(&id), engine.paths.container(&id)];
         let removal = tokio::task::spawn_blocking(move || {
-            folders.iter().map(|folder| mounts::remove_folder(folder)).filter_map(Result::err).last()
+            folders
+                .iter()
+                .map(|folder| mounts::remove_folder(folder))
+                .filter_map(Result::err)
+                .last()
         });
         let left = removal.await.context(|| format!("remove container {id}"))?;
         if let Some(error) = left {
@@ -121,7 +153,11 @@ impl Task {
             }
             match engine.volumes.delete(name).await {
                 Ok(()) => engine.tell_volume("destroy", name),
-                Err(error) => tracing::warn!(volume = name, error = error.told(), "removing a volume failed"),
+                Err(error) => tracing::warn!(
+                    volume = name,
+                    error = error.told(),
+                    "removing a volume failed"
+                ),
             }
         }
     }
@@ -130,8 +166,18 @@ impl Task {
 impl Engine {
     /// How many containers use a volume.
     pub fn volume_users(&self, name: &str) -> usize {
-        let uses = |container: &Container| container.seen().definition.volumes().any(|(used, _)| used == name);
-        self.containers.all().iter().filter(|container| uses(container)).count()
+        let uses = |container: &Container| {
+            container
+                .seen()
+                .definition
+                .volumes()
+                .any(|(used, _)| used == name)
+        };
+        self.containers
+            .all()
+            .iter()
+            .filter(|container| uses(container))
+            .count()
     }
 
     /// Removes a volume that nobody uses.
@@ -142,11 +188,20 @@ impl Engine {
         let all = self.containers.all();
         let users: Vec<_> = all
             .iter()
-            .filter(|container| container.seen().definition.volumes().any(|(used, _)| used == name))
+            .filter(|container| {
+                container
+                    .seen()
+                    .definition
+                    .volumes()
+                    .any(|(used, _)| used == name)
+            })
             .map(|container| container.id().as_str())
             .collect();
         if !users.is_empty() {
-            return Err(Error::conflict(format!("remove {name}: volume is in use - [{}]", users.join(", "))));
+            return Err(Error::conflict(format!(
+                "remove {name}: volume is in use - [{}]",
+                users.join(", ")
+            )));
         }
         self.volumes.delete(name).await?;
         self.tell_volume("destroy", name);

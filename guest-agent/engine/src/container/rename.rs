@@ -23,7 +23,9 @@ impl Task {
     pub(super) async fn rename(&mut self, engine: &Arc<Engine>, name: String) -> Result<()> {
         let (id, old) = (self.definition.id.clone(), self.definition.name.clone());
         if name == old {
-            return Err(Error::bad("Renaming a container with the same name as its current name"));
+            return Err(Error::bad(
+                "Renaming a container with the same name as its current name",
+            ));
         }
         engine.containers.reserve(&name, &id)?;
         let mut definition = self.definition.as_ref().clone();

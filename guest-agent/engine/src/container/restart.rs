@@ -7,7 +7,7 @@ impl Container {
     /// Stops it if it runs, and starts it.
     pub async fn restart(&self, options: StopOptions) -> Result<()> {
         self.stop(options).await?;
-        self.start().await?;
+        self.start(None).await?;
         self.tell("restart", &[]);
         Ok(())
     }

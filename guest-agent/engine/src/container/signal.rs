@@ -2,19 +2,47 @@
 
 use proa_runtime::client::{self, Target};
 
-use super::{
-    state::State,
-    task::Task,
-};
+use super::{state::State, task::Task};
 use crate::{Engine, Error, Result};
 
 /// Names without `SIG`, as on every architecture the engine runs on.
 const NAMES: &[(&str, i32)] = &[
-    ("ABRT", 6), ("ALRM", 14), ("BUS", 7), ("CHLD", 17), ("CLD", 17), ("CONT", 18), ("FPE", 8), ("HUP", 1), ("ILL", 4),
-    ("INT", 2), ("IO", 29), ("IOT", 6), ("KILL", 9), ("PIPE", 13), ("POLL", 29), ("PROF", 27), ("PWR", 30),
-    ("QUIT", 3), ("SEGV", 11), ("STKFLT", 16), ("STOP", 19), ("SYS", 31), ("TERM", 15), ("TRAP", 5), ("TSTP", 20),
-    ("TTIN", 21), ("TTOU", 22), ("URG", 23), ("USR1", 10), ("USR2", 12), ("VTALRM", 26), ("WINCH", 28), ("XCPU", 24),
-    ("XFSZ", 25), ("RTMIN", 34), ("RTMAX", 64),
+    ("ABRT", 6),
+    ("ALRM", 14),
+    ("BUS", 7),
+    ("CHLD", 17),
+    ("CLD", 17),
+    ("CONT", 18),
+    ("FPE", 8),
+    ("HUP", 1),
+    ("ILL", 4),
+    ("INT", 2),
+    ("IO", 29),
+    ("IOT", 6),
+    ("KILL", 9),
+    ("PIPE", 13),
+    ("POLL", 29),
+    ("PROF", 27),
+    ("PWR", 30),
+    ("QUIT", 3),
+    ("SEGV", 11),
+    ("STKFLT", 16),
+    ("STOP", 19),
+    ("SYS", 31),
+    ("TERM", 15),
+    ("TRAP", 5),
+    ("TSTP", 20),
+    ("TTIN", 21),
+    ("TTOU", 22),
+    ("URG", 23),
+    ("USR1", 10),
+    ("USR2", 12),
+    ("VTALRM", 26),
+    ("WINCH", 28),
+    ("XCPU", 24),
+    ("XFSZ", 25),
+    ("RTMIN", 34),
+    ("RTMAX", 64),
 ];
 
 pub(crate) const SIGKILL: i32 = 9;
@@ -24,7 +52,11 @@ pub(crate) const SIGTERM: i32 = 15;
 pub(crate) fn parse(text: &str) -> Result<i32> {
     let wrong = || Error::bad(format!("Invalid signal: {text}"));
     if let Ok(number) = text.parse::<i32>() {
-        return if (1..=64).contains(&number) { Ok(number) } else { Err(wrong()) };
+        return if (1..=64).contains(&number) {
+            Ok(number)
+        } else {
+            Err(wrong())
+        };
     }
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
@@ -32,12 +64,19 @@ pub(crate) fn parse(text: &str) -> Result<i32> {
         return Ok(*number);
     }
     let offset = |rest: &str| rest.parse::<i32>().ok();
-    let number = match (name.strip_prefix("RTMIN+").and_then(offset), name.strip_prefix("RTMAX-").and_then(offset)) {
+    let number = match (
+        name.strip_prefix("RTMIN+").and_then(offset),
+        name.strip_prefix("RTMAX-").and_then(offset),
+    ) {
         (Some(up), _) => 34 + up,
         (None, Some(down)) => 64 - down,
         (None, None) => return Err(wrong()),
     };
-    if (34..=64).contains(&number) { Ok(number) } else { Err(wrong()) }
+    if (34..=64).contains(&number) {
+        Ok(number)
+    } else {
+        Err(wrong())
+    }
 }
 
 impl Task {
@@ -57,7 +96,16 @@ impl Task {
                 self.commit_history(engine).await?;
             }
         }
-        running.link.ask(&client::Request::Signal { target: Target::Init, signal }, &[]).await?;
+        running
+            .link
+            .ask(
+                &client::Request::Signal {
+                    target: Target::Init,
+                    signal,
+                },
+                &[],
+            )
+            .await?;
         if matches!(self.state, State::Paused(_)) && stops {
             // A frozen process would not hear it.
             self.thaw(engine).await?;

@@ -2,6 +2,7 @@
 
 use std::{os::fd::AsFd, sync::Arc, time::Duration};
 
+use proa_runtime::client::LaunchFds;
 use tokio::time::timeout;
 
 use super::{
@@ -27,8 +28,9 @@ pub enum Started {
 const LEAVING: Duration = Duration::from_secs(10);
 
 impl Container {
-    /// Starts it.
-    pub async fn start(&self) -> Result<Started> {
+    /// Starts it. `detach_keys` are for clients that attach with the start; each attachment brings its own here.
+    pub async fn start(&self, detach_keys: Option<&str>) -> Result<Started> {
+        super::detach::DetachKeys::parse(detach_keys)?;
         self.ask(Request::Start).await
     }
 }
@@ -38,9 +40,15 @@ impl Task {
     pub(super) async fn start(&mut self, engine: &Arc<Engine>) -> Result<Started> {
         match &self.state {
             State::Running(_) => return Ok(Started::Already),
-            State::Paused(_) => return Err(Error::conflict("cannot start a paused container, try unpause instead")),
+            State::Paused(_) => {
+                return Err(Error::conflict(
+                    "cannot start a paused container, try unpause instead",
+                ));
+            }
             State::Removing(_) => {
-                return Err(Error::conflict("container is marked for removal and cannot be started"));
+                return Err(Error::conflict(
+                    "container is marked for removal and cannot be started",
+                ));
             }
             State::Created(_) | State::Exited(_) | State::Restarting(_) => {}
         }
@@ -69,12 +77,22 @@ impl Task {
     async fn launch_phases(&mut self, engine: &Arc<Engine>) -> Result<Running, Refused> {
         let prepared = self.prepare(engine).await?;
         let link = self.hand_over(engine, &prepared)?;
-        match link.launched().await.context(|| "hear from the container's monitor".into())? {
+        match link
+            .launched()
+            .await
+            .context(|| "hear from the container's monitor".into())?
+        {
             Launched::Started(started, stdin) => {
                 self.connect_early(stdin);
                 link.listen(self.inbox.clone());
-                let cgroup = prepared.into_running();
-                Ok(Running { pid: started.pid, started: clock::from_nanoseconds(started.time), link, cgroup })
+                let (cgroup, kit) = prepared.into_running();
+                Ok(Running {
+                    pid: started.pid,
+                    started: clock::from_nanoseconds(started.time),
+                    link,
+                    cgroup,
+                    kit,
+                })
             }
             Launched::Failed(error) => Err(Refused::from_start(&error, &self.definition)),
             Launched::Lost => Err(Error::internal("start the container: its monitor died").into()),
@@ -82,21 +100,38 @@ impl Task {
     }
 
     async fn prepare(&self, engine: &Arc<Engine>) -> Result<Prepared, Refused> {
-        let (engine, definition, size) = (Arc::clone(engine), Arc::clone(&self.definition), self.size);
+        let (engine, definition, size) =
+            (Arc::clone(engine), Arc::clone(&self.definition), self.size);
         let prepare = move || Prepared::prepare(&engine, &definition, size);
-        tokio::task::spawn_blocking(prepare).await.context(|| "prepare the container".into())?
+        tokio::task::spawn_blocking(prepare)
+            .await
+            .context(|| "prepare the container".into())?
     }
 
     fn hand_over(&self, engine: &Engine, prepared: &Prepared) -> Result<Arc<Link>> {
         let attempt = || "ask the keeper for a monitor".to_owned();
-        let attaches: Vec<_> =
-            self.early.iter().filter_map(|early| Some((early.streams, early.socket.as_ref()?.as_fd()))).collect();
-        let monitor = engine.keeper.get_ref().launch(prepared.launch(), &attaches).context(attempt)?;
+        let attaches: Vec<_> = self
+            .early
+            .iter()
+            .filter_map(|early| Some((early.streams, early.socket.as_ref()?.as_fd())))
+            .collect();
+        let (cgroup, tasks) = prepared.cgroup_fds();
+        let fds = LaunchFds {
+            attaches: &attaches,
+            cgroup,
+            cgroup1_tasks: &tasks,
+            namespaces: &[],
+        };
+        let monitor = engine
+            .keeper
+            .get_ref()
+            .launch(prepared.launch(), &fds)
+            .context(attempt)?;
         Link::new(monitor).context(attempt)
     }
 
     async fn launched(&mut self, engine: &Arc<Engine>, running: Running) -> Result<()> {
-        self.history.running = true;
+        self.history.running = Some(running.started);
         self.enter(State::Running(running));
         self.tell(engine, "start", &[]);
         if self.definition.restart_policy() == RestartPolicy::No {
@@ -109,7 +144,9 @@ impl Task {
 
     /// Two runs must not have one upper directory mounted at once.
     async fn wait_for_the_last_run(&mut self) {
-        let Some(link) = self.leaving.take() else { return };
+        let Some(link) = self.leaving.take() else {
+            return;
+        };
         if timeout(LEAVING, link.gone()).await.is_err() {
             tracing::warn!(id = self.id(), "the monitor of the last run does not end");
         }
@@ -118,6 +155,12 @@ impl Task {
 
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
-        Refused { failure: Failure { code: 128, error: error.told() }, error }
+        Refused {
+            failure: Failure {
+                code: 128,
+                error: error.told(),
+            },
+            error,
+        }
     }
 }

@@ -8,10 +8,12 @@
 //!                Exited                    remove: from Created, Exited or Restarting ──▶ Removing
 //! ```
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
+use oci_spec::runtime::Process;
 use proa_kernel::cgroup::Cgroup;
+use proa_runtime::plan::Plan;
 use serde::{Deserialize, Serialize};
 
 use super::link::Link;
@@ -38,6 +40,15 @@ pub(crate) struct Running {
     pub(crate) started: Timestamp,
     pub(crate) link: Arc<Link>,
     pub(crate) cgroup: Arc<Cgroup>,
+    /// What execs are made from; empty until one is, if this process did not start it.
+    pub(crate) kit: Arc<OnceLock<Kit>>,
+}
+
+/// What a container was started with, of which execs have a share.
+#[derive(Debug)]
+pub(crate) struct Kit {
+    pub(crate) plan: Plan,
+    pub(crate) process: Process,
 }
 
 /// How a start failed.
@@ -70,8 +81,8 @@ pub(crate) enum Ended {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct History {
     pub(crate) ended: Ended,
-    /// It runs, or did when this was written.
-    pub(crate) running: bool,
+    /// Since when it runs, or did when this was written.
+    pub(crate) running: Option<Timestamp>,
     /// A user stopped it: `unless-stopped` leaves it alone.
     pub(crate) manually_stopped: bool,
     /// How often its policy started it again.
@@ -80,7 +91,22 @@ pub(crate) struct History {
 
 impl Default for History {
     fn default() -> Self {
-        History { ended: Ended::Never(None), running: false, manually_stopped: false, restarts: 0 }
+        History {
+            ended: Ended::Never(None),
+            running: None,
+            manually_stopped: false,
+            restarts: 0,
+        }
+    }
+}
+
+impl History {
+    /// When it last ended.
+    pub(crate) fn finished(&self) -> Option<Timestamp> {
+        match &self.ended {
+            Ended::Never(_) => None,
+            Ended::Exited(exit) => Some(exit.finished),
+        }
     }
 }
 
@@ -128,7 +154,9 @@ impl State {
     pub(crate) fn live(&self) -> Option<&Running> {
         match self {
             State::Running(running) | State::Paused(running) => Some(running),
-            State::Created(_) | State::Restarting(_) | State::Exited(_) | State::Removing(_) => None,
+            State::Created(_) | State::Restarting(_) | State::Exited(_) | State::Removing(_) => {
+                None
+            }
         }
     }
 
@@ -148,9 +176,13 @@ impl State {
             State::Restarting(_) => Err(Error::conflict(format!(
                 "Container {id} is restarting, wait until the container is running"
             ))),
-            State::Running(_) | State::Paused(_) | State::Created(_) | State::Exited(_) | State::Removing(_) => {
-                self.live().ok_or_else(|| Error::conflict(format!("container {id} is not running")))
-            }
+            State::Running(_)
+            | State::Paused(_)
+            | State::Created(_)
+            | State::Exited(_)
+            | State::Removing(_) => self
+                .live()
+                .ok_or_else(|| Error::conflict(format!("container {id} is not running"))),
         }
     }
 }

@@ -11,7 +11,9 @@ pub(super) fn sentence(state: &State, now: Timestamp) -> String {
         State::Created(_) => "Created".to_owned(),
         State::Running(running) => format!("Up {}", since(running.started)),
         State::Paused(running) => format!("Up {} (Paused)", since(running.started)),
-        State::Restarting(exit) => format!("Restarting ({}) {} ago", exit.code, since(exit.finished)),
+        State::Restarting(exit) => {
+            format!("Restarting ({}) {} ago", exit.code, since(exit.finished))
+        }
         State::Exited(exit) => format!("Exited ({}) {} ago", exit.code, since(exit.finished)),
         State::Removing(_) => "Removal In Progress".to_owned(),
     }
@@ -43,7 +45,11 @@ mod tests {
     #[test]
     fn times_are_spoken_in_dockers_steps() {
         let check = |seconds: i64, expected: &str| {
-            assert_eq!(spoken(SignedDuration::from_secs(seconds)), expected, "{seconds}");
+            assert_eq!(
+                spoken(SignedDuration::from_secs(seconds)),
+                expected,
+                "{seconds}"
+            );
         };
         check(0, "Less than a second");
         check(1, "1 second");

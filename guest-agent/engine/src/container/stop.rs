@@ -49,12 +49,16 @@ impl Container {
     async fn stop_to_the_end(&self, first: i32, patience: i64) -> Result<Stopped> {
         match self.seen().state {
             State::Running(_) | State::Paused(_) | State::Restarting(_) => {}
-            State::Created(_) | State::Exited(_) | State::Removing(_) => return Ok(Stopped::Already),
+            State::Created(_) | State::Exited(_) | State::Removing(_) => {
+                return Ok(Stopped::Already);
+            }
         }
         let runs = self.exits();
         self.end_with(first).await?;
         let gone = match u64::try_from(patience) {
-            Ok(seconds) => timeout(Duration::from_secs(seconds), self.ended_after(runs)).await.is_ok(),
+            Ok(seconds) => timeout(Duration::from_secs(seconds), self.ended_after(runs))
+                .await
+                .is_ok(),
             Err(_) => {
                 self.ended_after(runs).await;
                 true
@@ -62,9 +66,14 @@ impl Container {
         };
         if !gone {
             self.end_with(signal::SIGKILL).await?;
-            timeout(AFTER_KILL, self.ended_after(runs)).await.map_err(|_| {
-                Error::internal(format!("cannot stop container: {}: it was killed and did not end", self.name()))
-            })?;
+            timeout(AFTER_KILL, self.ended_after(runs))
+                .await
+                .map_err(|_| {
+                    Error::internal(format!(
+                        "cannot stop container: {}: it was killed and did not end",
+                        self.name()
+                    ))
+                })?;
         }
         self.tell("stop", &[]);
         Ok(Stopped::Now)
@@ -72,7 +81,13 @@ impl Container {
 
     /// Sends a signal that means the end; that it has come already is fine.
     pub(super) async fn end_with(&self, signal: i32) -> Result<()> {
-        let sent = self.ask(|answer| Request::Signal { signal, stops: true, answer }).await;
+        let sent = self
+            .ask(|answer| Request::Signal {
+                signal,
+                stops: true,
+                answer,
+            })
+            .await;
         match sent {
             Ok(()) => self.tell("kill", &[("signal", signal.to_string())]),
             Err(_) if self.seen().state.live().is_none() => {}
@@ -91,7 +106,9 @@ impl Container {
         // An error means that its task is gone, and it with it.
         let _ = published
             .wait_for(|seen| {
-                seen.removed || (seen.state.live().is_none() && !matches!(seen.state, State::Restarting(_))) || seen.exits > exits
+                seen.removed
+                    || (seen.state.live().is_none() && !matches!(seen.state, State::Restarting(_)))
+                    || seen.exits > exits
             })
             .await;
     }

@@ -9,8 +9,9 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use proa_images::Hold;
-use proa_runtime::client::{Event, Size, Streams};
+use proa_runtime::client::{Event, RunningExec, Size, Streams};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
@@ -29,6 +30,8 @@ pub(crate) struct Published {
     pub(crate) restarts: u32,
     /// How often it has ended since the engine was opened.
     pub(crate) exits: u64,
+    /// When the run before this one ended.
+    pub(crate) finished_before: Option<Timestamp>,
     /// It is gone; the last thing that is published.
     pub(crate) removed: bool,
 }
@@ -39,24 +42,47 @@ pub(crate) type Answer<T> = oneshot::Sender<Result<T>>;
 pub(crate) enum Request {
     Start(Answer<Started>),
     /// Sends a signal; `stops` if a user wants it to end by it.
-    Signal { signal: i32, stops: bool, answer: Answer<()> },
+    Signal {
+        signal: i32,
+        stops: bool,
+        answer: Answer<()>,
+    },
     Freeze(Answer<()>),
     Thaw(Answer<()>),
     /// A client that waits for the start; answered with its standard input when that exists.
-    Attach { streams: Streams, stdin: bool, socket: Option<OwnedFd>, answer: Answer<Attachment> },
+    Attach {
+        streams: Streams,
+        stdin: bool,
+        socket: Option<OwnedFd>,
+        answer: Answer<Attachment>,
+    },
     /// The client that had standard input for itself has closed it.
     CloseStdin,
-    Resize { size: Size, answer: Answer<()> },
-    Rename { name: String, answer: Answer<()> },
+    Resize {
+        size: Size,
+        answer: Answer<()>,
+    },
+    Rename {
+        name: String,
+        answer: Answer<()>,
+    },
     /// Another definition: limits and restart policy.
-    Redefine { definition: Box<Definition>, answer: Answer<()> },
-    Remove { volumes: bool, answer: Answer<()> },
+    Redefine {
+        definition: Box<Definition>,
+        answer: Answer<()>,
+    },
+    Remove {
+        volumes: bool,
+        answer: Answer<()>,
+    },
     /// The monitor tells.
     Event(Arc<Link>, Event),
     /// The monitor's connection ended.
     MonitorGone(Arc<Link>),
     /// The back-off is over.
-    Restart { attempt: u64 },
+    Restart {
+        attempt: u64,
+    },
     /// The engine was opened: the restart policy decides whether it starts.
     Resume,
 }
@@ -112,6 +138,8 @@ pub(crate) struct Beginning {
     pub(crate) state: State,
     pub(crate) history: History,
     pub(crate) hold: Option<Hold>,
+    /// Execs that were found running.
+    pub(crate) execs: Vec<RunningExec>,
 }
 
 /// Starts a container's task. A live state's link begins to be listened to.
@@ -126,6 +154,7 @@ pub(crate) fn begin(engine: &Arc<Engine>, beginning: Beginning) -> Line {
         state: beginning.state.clone(),
         restarts: beginning.history.restarts,
         exits: 0,
+        finished_before: beginning.history.finished(),
         removed: false,
     };
     let (published, seen) = watch::channel(first);
@@ -145,14 +174,19 @@ pub(crate) fn begin(engine: &Arc<Engine>, beginning: Beginning) -> Line {
         _hold: beginning.hold,
     };
     tokio::spawn(task.run(inbox));
-    Line { requests, published: seen }
+    Line {
+        requests,
+        published: seen,
+    }
 }
 
 impl Task {
     async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Request>) {
         while let Some(request) = inbox.recv().await {
             // The engine is gone only when the process ends.
-            let Some(engine) = self.engine.upgrade() else { return };
+            let Some(engine) = self.engine.upgrade() else {
+                return;
+            };
             self.carry_out(&engine, request).await;
             if self.published.borrow().removed {
                 return;
@@ -171,10 +205,19 @@ impl Task {
                     self.remove_if_asked_for(engine).await;
                 }
             }
-            Request::Signal { signal, stops, answer } => drop(answer.send(self.signal(engine, signal, stops).await)),
+            Request::Signal {
+                signal,
+                stops,
+                answer,
+            } => drop(answer.send(self.signal(engine, signal, stops).await)),
             Request::Freeze(answer) => drop(answer.send(self.freeze(engine).await)),
             Request::Thaw(answer) => drop(answer.send(self.thaw(engine).await)),
-            Request::Attach { streams, stdin, socket, answer } => {
+            Request::Attach {
+                streams,
+                stdin,
+                socket,
+                answer,
+            } => {
                 drop(answer.send(self.attach(streams, stdin, socket).await));
             }
             Request::CloseStdin => self.close_stdin().await,
@@ -183,7 +226,9 @@ impl Task {
             Request::Redefine { definition, answer } => {
                 drop(answer.send(self.redefine(engine, *definition).await));
             }
-            Request::Remove { volumes, answer } => drop(answer.send(self.remove(engine, volumes).await)),
+            Request::Remove { volumes, answer } => {
+                drop(answer.send(self.remove(engine, volumes).await))
+            }
             Request::Event(link, event) => self.hear(engine, &link, event).await,
             Request::MonitorGone(link) => self.monitor_gone(engine, &link).await,
             Request::Restart { attempt } => self.restart_now(engine, attempt).await,
@@ -207,13 +252,15 @@ impl Task {
             state: self.state.clone(),
             restarts: self.history.restarts,
             exits: self.exits,
+            finished_before: self.history.finished(),
             removed: false,
         });
     }
 
     /// The last thing anybody sees.
     pub(super) fn publish_removed(&mut self) {
-        self.published.send_modify(|published| published.removed = true);
+        self.published
+            .send_modify(|published| published.removed = true);
     }
 
     /// Keeps what became of it, soon.
@@ -240,13 +287,19 @@ impl Task {
             }
         };
         if self.definition.auto_remove() {
-            let path = engine.paths.run_container(&self.definition.id).join(HISTORY_FILE);
+            let path = engine
+                .paths
+                .run_container(&self.definition.id)
+                .join(HISTORY_FILE);
             if let Err(error) = std::fs::write(&path, history) {
                 tracing::error!(path = %path.display(), %error, "writing a container's history failed");
             }
             return None;
         }
-        Some(Change::History { id: self.id().to_owned(), history })
+        Some(Change::History {
+            id: self.id().to_owned(),
+            history,
+        })
     }
 
     /// Keeps another definition, then goes on with it.
@@ -265,12 +318,14 @@ impl Task {
     pub(super) fn failed(&mut self, engine: &Engine, failure: Failure) {
         let ended = match self.history.ended.clone() {
             super::state::Ended::Never(_) => super::state::Ended::Never(Some(failure)),
-            super::state::Ended::Exited(exit) => {
-                super::state::Ended::Exited(super::state::Exit { code: failure.code, error: failure.error, ..exit })
-            }
+            super::state::Ended::Exited(exit) => super::state::Ended::Exited(super::state::Exit {
+                code: failure.code,
+                error: failure.error,
+                ..exit
+            }),
         };
         self.history.ended = ended.clone();
-        self.history.running = false;
+        self.history.running = None;
         self.enter(ended.into());
         self.note(engine);
     }
@@ -282,7 +337,11 @@ pub(crate) const HISTORY_FILE: &str = "history.json";
 pub(crate) const DEFINITION_FILE: &str = "definition.json";
 
 /// Keeps a container: in the database, or beside its running state if it goes away with its end.
-pub(crate) async fn keep(engine: &Engine, definition: &Definition, history: &History) -> Result<()> {
+pub(crate) async fn keep(
+    engine: &Engine,
+    definition: &Definition,
+    history: &History,
+) -> Result<()> {
     let attempt = || format!("write down container {}", definition.id);
     let text = serde_json::to_string(definition).context(attempt)?;
     let past = serde_json::to_string(history).context(attempt)?;
@@ -299,13 +358,29 @@ pub(crate) async fn keep(engine: &Engine, definition: &Definition, history: &His
         return write().context(attempt);
     }
     let id = definition.id.as_str().to_owned();
-    engine.db.commit(Change::Container { id, definition: text, history: past }).await
+    engine
+        .db
+        .commit(Change::Container {
+            id,
+            definition: text,
+            history: past,
+        })
+        .await
 }
 
 /// Asks a container's task and waits for its answer.
-pub(crate) async fn ask<T>(line: &Line, request: impl FnOnce(Answer<T>) -> Request, id: &str) -> Result<T> {
+pub(crate) async fn ask<T>(
+    line: &Line,
+    request: impl FnOnce(Answer<T>) -> Request,
+    id: &str,
+) -> Result<T> {
     let (answer, reply) = oneshot::channel();
     let gone = || Error::not_found(format!("No such container: {id}"));
     line.requests.send(request(answer)).map_err(|_| gone())?;
     reply.await.map_err(|_| gone())?
+}
+
+/// An answer nobody waits for.
+pub(crate) fn nobody<T>() -> Answer<T> {
+    oneshot::channel().0
 }

@@ -4,11 +4,7 @@ use std::pin::Pin;
 
 use proa_protocol::{ContainerWaitResponse, WaitError};
 
-use super::{
-    Container,
-    state::State,
-    task::Published,
-};
+use super::{Container, state::State, task::Published};
 
 /// What to wait for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,10 +55,14 @@ fn holds(condition: WaitCondition, seen: &Published, exits: u64) -> bool {
 }
 
 fn answer(seen: &Published) -> ContainerWaitResponse {
-    let Some(ended) = seen.state.ended() else { return ContainerWaitResponse::default() };
+    let Some(ended) = seen.state.ended() else {
+        return ContainerWaitResponse::default();
+    };
     let error = ended.error();
     ContainerWaitResponse {
         status_code: i64::from(ended.code()),
-        error: (!error.is_empty()).then(|| WaitError { message: error.to_owned() }),
+        error: (!error.is_empty()).then(|| WaitError {
+            message: error.to_owned(),
+        }),
     }
 }

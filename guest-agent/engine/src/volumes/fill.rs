@@ -51,7 +51,13 @@ fn copy(from: &Found, to: &Path) -> io::Result<()> {
         } else {
             FileType::Socket
         };
-        rustix::fs::mknodat(CWD, to, node, Mode::from_raw_mode(from.metadata.mode() & 0o7777), from.metadata.rdev())?;
+        rustix::fs::mknodat(
+            CWD,
+            to,
+            node,
+            Mode::from_raw_mode(from.metadata.mode() & 0o7777),
+            from.metadata.rdev(),
+        )?;
     }
     copy_attributes(from, to)
 }
@@ -60,12 +66,21 @@ fn copy(from: &Found, to: &Path) -> io::Result<()> {
 fn copy_attributes(from: &Found, to: &Path) -> io::Result<()> {
     let old = &from.metadata;
     let owner = (Uid::from_raw(old.uid()), Gid::from_raw(old.gid()));
-    rustix::fs::chownat(CWD, to, Some(owner.0), Some(owner.1), AtFlags::SYMLINK_NOFOLLOW)?;
+    rustix::fs::chownat(
+        CWD,
+        to,
+        Some(owner.0),
+        Some(owner.1),
+        AtFlags::SYMLINK_NOFOLLOW,
+    )?;
     copy_xattrs(&from.path, to)?;
     if !old.is_symlink() {
         rustix::fs::chmod(to, Mode::from_raw_mode(old.mode() & 0o7777))?;
     }
-    let time = |seconds, nanoseconds| Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
+    let time = |seconds, nanoseconds| Timespec {
+        tv_sec: seconds,
+        tv_nsec: nanoseconds,
+    };
     let times = Timestamps {
         last_access: time(old.atime(), old.atime_nsec()),
         last_modification: time(old.mtime(), old.mtime_nsec()),
@@ -82,7 +97,10 @@ fn copy_xattrs(from: &Path, to: &Path) -> io::Result<()> {
         Err(rustix::io::Errno::OPNOTSUPP) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    for name in names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+    for name in names[..length]
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty())
+    {
         if name.starts_with(b"trusted.overlay.") {
             continue;
         }

@@ -71,11 +71,16 @@ impl Volumes {
         fs::create_dir_all(&folder).context(|| format!("make {}", folder.display()))?;
         let mut records = BTreeMap::new();
         for text in stored {
-            let record: Record = serde_json::from_str(text).context(|| "read a volume's record".into())?;
+            let record: Record =
+                serde_json::from_str(text).context(|| "read a volume's record".into())?;
             records.insert(record.name.clone(), record);
         }
         sweep(&folder, &records);
-        Ok(Volumes { folder, db, records: Mutex::new(records) })
+        Ok(Volumes {
+            folder,
+            db,
+            records: Mutex::new(records),
+        })
     }
 
     /// Makes a volume, or finds the one of that name (`false`: it was there).
@@ -90,15 +95,24 @@ impl Volumes {
         let record = record_of(new)?;
         let data = self.data(&record.name);
         fs::create_dir_all(&data).context(|| format!("make {}", data.display()))?;
-        let text = serde_json::to_string(&record).context(|| format!("write down volume {}", record.name))?;
-        self.db.commit(Change::Volume { name: record.name.clone(), record: text }).await?;
+        let text = serde_json::to_string(&record)
+            .context(|| format!("write down volume {}", record.name))?;
+        self.db
+            .commit(Change::Volume {
+                name: record.name.clone(),
+                record: text,
+            })
+            .await?;
         self.lock().insert(record.name.clone(), record.clone());
         Ok((record, true))
     }
 
     /// One volume.
     pub fn find(&self, name: &str) -> Result<Record> {
-        self.lock().get(name).cloned().ok_or_else(|| Error::not_found(format!("get {name}: no such volume")))
+        self.lock()
+            .get(name)
+            .cloned()
+            .ok_or_else(|| Error::not_found(format!("get {name}: no such volume")))
     }
 
     /// Every volume, by name.
@@ -114,7 +128,11 @@ impl Volumes {
     /// Takes a volume away. Whether it is in use is the caller's to know.
     pub(crate) async fn delete(&self, name: &str) -> Result<()> {
         let record = self.find(name)?;
-        self.db.commit(Change::VolumeGone { name: name.to_owned() }).await?;
+        self.db
+            .commit(Change::VolumeGone {
+                name: name.to_owned(),
+            })
+            .await?;
         self.lock().remove(name);
         mount::unmount(&record, &self.data(name));
         let folder = self.folder.join(name);
@@ -148,14 +166,22 @@ fn record_of(new: NewVolume) -> Result<Record> {
     if anonymous {
         labels.insert(ANONYMOUS_LABEL.to_owned(), String::new());
     }
-    Ok(Record { name, created: clock::now(), labels, options: new.options, anonymous })
+    Ok(Record {
+        name,
+        created: clock::now(),
+        labels,
+        options: new.options,
+        anonymous,
+    })
 }
 
 fn check_driver(new: &NewVolume) -> Result<()> {
     if !matches!(new.driver.as_str(), "" | "local") {
         let name = new.name.as_deref().unwrap_or_default();
         let driver = &new.driver;
-        return Err(Error::not_found(format!("create {name}: error looking up volume plugin {driver}: plugin \"{driver}\" not found")));
+        return Err(Error::not_found(format!(
+            "create {name}: error looking up volume plugin {driver}: plugin \"{driver}\" not found"
+        )));
     }
     let name = new.name.as_deref().unwrap_or_default();
     mount::check(name, &new.options)
@@ -167,9 +193,14 @@ fn check_name(name: &str) -> Result<()> {
 
 /// Folders without a record: a crash came between.
 fn sweep(folder: &Path, records: &BTreeMap<String, Record>) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
     for entry in entries.flatten() {
-        let known = entry.file_name().to_str().is_some_and(|name| records.contains_key(name));
+        let known = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| records.contains_key(name));
         if !known && let Err(error) = remove_tree(&entry.path()) {
             tracing::warn!(path = %entry.path().display(), %error, "sweeping a volume's leftovers failed");
         }
@@ -198,7 +229,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (db, _) = Db::open(&dir.path().join("state.db")).unwrap();
         let volumes = Volumes::open(dir.path().join("volumes"), db, &[]).unwrap();
-        let new = || NewVolume { name: Some("data".into()), ..NewVolume::default() };
+        let new = || NewVolume {
+            name: Some("data".into()),
+            ..NewVolume::default()
+        };
         assert!(volumes.create(new()).await.unwrap().1);
         assert!(!volumes.create(new()).await.unwrap().1);
         let (anonymous, _) = volumes.create(NewVolume::default()).await.unwrap();
@@ -209,7 +243,10 @@ mod tests {
         let volumes = Volumes::open(dir.path().join("volumes"), db, &stored.volumes).unwrap();
         assert!(!dir.path().join("volumes/left").exists());
         volumes.delete("data").await.unwrap();
-        assert_eq!(volumes.find("data").unwrap_err().told(), "get data: no such volume");
+        assert_eq!(
+            volumes.find("data").unwrap_err().told(),
+            "get data: no such volume"
+        );
         assert_eq!(volumes.list().len(), 1);
     }
 }

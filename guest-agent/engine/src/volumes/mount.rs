@@ -17,20 +17,34 @@ const FLAGS: &[(&str, MountFlags)] = &[
     ("noatime", MountFlags::NOATIME),
     ("sync", MountFlags::SYNCHRONOUS),
     ("bind", MountFlags::BIND),
-    ("rbind", MountFlags::from_bits_retain(MountFlags::BIND.bits() | MountFlags::REC.bits())),
+    (
+        "rbind",
+        MountFlags::from_bits_retain(MountFlags::BIND.bits() | MountFlags::REC.bits()),
+    ),
 ];
 
 /// Refuses options the driver does not have.
 pub(super) fn check(name: &str, options: &TextMap) -> Result<()> {
     for key in options.keys() {
         if !matches!(key.as_str(), "type" | "device" | "o" | "size") {
-            return Err(Error::bad(format!("create {name}: invalid option: \"{key}\"")));
+            return Err(Error::bad(format!(
+                "create {name}: invalid option: \"{key}\""
+            )));
         }
     }
     if options.contains_key("device") != options.contains_key("type") {
-        let missing = if options.contains_key("device") { "type" } else { "device" };
-        if options.contains_key("o") || options.contains_key("type") || options.contains_key("device") {
-            return Err(Error::bad(format!("create {name}: missing required option: \"{missing}\"")));
+        let missing = if options.contains_key("device") {
+            "type"
+        } else {
+            "device"
+        };
+        if options.contains_key("o")
+            || options.contains_key("type")
+            || options.contains_key("device")
+        {
+            return Err(Error::bad(format!(
+                "create {name}: missing required option: \"{missing}\""
+            )));
         }
     }
     Ok(())
@@ -38,21 +52,34 @@ pub(super) fn check(name: &str, options: &TextMap) -> Result<()> {
 
 /// Mounts it unless it is mounted already.
 pub(super) fn mount(record: &Record, target: &Path) -> Result<()> {
-    let Some(device) = record.options.get("device") else { return Ok(()) };
+    let Some(device) = record.options.get("device") else {
+        return Ok(());
+    };
     if is_mounted(target)? {
         return Ok(());
     }
     let kind = record.options.get("type").map_or("", String::as_str);
     let mut flags = MountFlags::empty();
     let mut rest = Vec::new();
-    for word in record.options.get("o").map_or("", String::as_str).split(',').filter(|word| !word.is_empty()) {
+    for word in record
+        .options
+        .get("o")
+        .map_or("", String::as_str)
+        .split(',')
+        .filter(|word| !word.is_empty())
+    {
         match FLAGS.iter().find(|(name, _)| *name == word) {
             Some((_, flag)) => flags |= *flag,
             None if word == "rw" => {}
             None => rest.push(word),
         }
     }
-    let attempt = || format!("failed to mount local volume: mount {device}:{}", target.display());
+    let attempt = || {
+        format!(
+            "failed to mount local volume: mount {device}:{}",
+            target.display()
+        )
+    };
     let rest = CString::new(rest.join(",")).context(attempt)?;
     rustix::mount::mount(device.as_str(), target, kind, flags, rest.as_c_str()).context(attempt)
 }
@@ -70,7 +97,9 @@ fn is_mounted(target: &Path) -> Result<bool> {
     let attempt = || format!("look at {}", target.display());
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").context(attempt)?;
     let wanted = target.to_string_lossy();
-    Ok(mounts.lines().any(|line| line.split(' ').nth(4) == Some(&*wanted)))
+    Ok(mounts
+        .lines()
+        .any(|line| line.split(' ').nth(4) == Some(&*wanted)))
 }
 
 #[cfg(test)]
@@ -78,7 +107,10 @@ mod tests {
     use super::*;
 
     fn check_told(pairs: &[(&str, &str)], expected: &str) {
-        let options = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let options = pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
         let told = check("v", &options).map_or_else(|error| error.told(), |()| "fine".to_owned());
         assert_eq!(told, expected);
     }
@@ -86,8 +118,14 @@ mod tests {
     #[test]
     fn options_are_dockers() {
         check_told(&[], "fine");
-        check_told(&[("type", "tmpfs"), ("device", "tmpfs"), ("o", "size=1m")], "fine");
+        check_told(
+            &[("type", "tmpfs"), ("device", "tmpfs"), ("o", "size=1m")],
+            "fine",
+        );
         check_told(&[("colour", "red")], "create v: invalid option: \"colour\"");
-        check_told(&[("type", "tmpfs")], "create v: missing required option: \"device\"");
+        check_told(
+            &[("type", "tmpfs")],
+            "create v: missing required option: \"device\"",
+        );
     }
 }

@@ -1,0 +1,187 @@
+//! Finding again, after this process was started anew, what is kept and what runs.
+
+use std::{collections::HashSet, fs, path::Path, sync::Arc};
+
+use proa_images::Hold;
+use proa_runtime::client::{self, Hello, Monitor};
+
+use super::{
+    definition::Definition,
+    exit::{exit_of, lost},
+    launch::cgroup_path,
+    link::Link,
+    mounts,
+    state::{Ended, History, Running, State},
+    task::{Beginning, DEFINITION_FILE, HISTORY_FILE},
+};
+use crate::{Engine, clock, paths::Paths};
+
+/// Every container that was kept: in the database, and beside its running state.
+pub(crate) fn collect(paths: &Paths, stored: Vec<(String, String)>) -> Vec<(Definition, History)> {
+    let mut texts = stored;
+    for entry in fs::read_dir(paths.run_containers())
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let read = |name: &str| fs::read_to_string(entry.path().join(name));
+        if let (Ok(definition), Ok(history)) = (read(DEFINITION_FILE), read(HISTORY_FILE)) {
+            texts.push((definition, history));
+        }
+    }
+    texts
+        .iter()
+        .filter_map(|(definition, history)| parse(definition, history))
+        .collect()
+}
+
+fn parse(definition: &str, history: &str) -> Option<(Definition, History)> {
+    let parsed = serde_json::from_str(definition)
+        .and_then(|definition| Ok((definition, serde_json::from_str(history)?)));
+    match parsed {
+        Ok(pair) => Some(pair),
+        Err(error) => {
+            tracing::error!(%error, "a container's record cannot be read; it is left alone");
+            None
+        }
+    }
+}
+
+/// What a container's task begins with: the state it is found in.
+pub(crate) async fn find(
+    engine: &Arc<Engine>,
+    definition: Definition,
+    mut history: History,
+    hold: Option<Hold>,
+) -> Beginning {
+    let folder = engine.paths.run_container(&definition.id);
+    let found = tokio::task::spawn_blocking(move || Monitor::connect(&folder)).await;
+    let mut execs = Vec::new();
+    let state = match found {
+        Ok(Ok((monitor, hello))) => {
+            let state = connected(engine, &definition, &mut history, monitor, &hello);
+            execs = hello.execs;
+            state
+        }
+        Ok(Err(_)) | Err(_) => without_monitor(engine, &definition, &mut history),
+    };
+    Beginning {
+        definition,
+        state,
+        history,
+        hold,
+        execs,
+    }
+}
+
+fn connected(
+    engine: &Engine,
+    definition: &Definition,
+    history: &mut History,
+    monitor: Monitor,
+    hello: &Hello,
+) -> State {
+    let started = clock::from_nanoseconds(hello.started.time);
+    if let Some(exit) = &hello.exit {
+        return ended(history, Ended::Exited(exit_of(exit, started)));
+    }
+    let link = match Link::new(monitor) {
+        Ok(link) => link,
+        Err(error) => {
+            tracing::error!(id = %definition.id, %error, "listening to a container's monitor failed");
+            return without_monitor(engine, definition, history);
+        }
+    };
+    let Ok(path) = cgroup_path(definition) else {
+        return without_monitor(engine, definition, history);
+    };
+    let cgroup = Arc::new(engine.cgroups.open(&path));
+    history.running = Some(started);
+    let running = Running {
+        pid: hello.started.pid,
+        started,
+        link,
+        cgroup,
+        kit: Arc::default(),
+    };
+    if running.cgroup.frozen() {
+        State::Paused(running)
+    } else {
+        State::Running(running)
+    }
+}
+
+/// It has ended: as its monitor wrote down, or unseen.
+fn without_monitor(engine: &Engine, definition: &Definition, history: &mut History) -> State {
+    let Some(started) = history.running else {
+        return history.ended.clone().into();
+    };
+    if let Ok(path) = cgroup_path(definition) {
+        let cgroup = engine.cgroups.open(&path);
+        if cgroup.exists()
+            && let Err(error) = cgroup.kill_and_wait().and_then(|()| cgroup.delete())
+        {
+            tracing::warn!(id = %definition.id, %error, "deleting the cgroup of an ended container failed");
+        }
+    }
+    let folder = engine.paths.run_container(&definition.id);
+    let exit = match client::exit(&folder) {
+        Ok(Some(exit)) => exit_of(&exit, started),
+        // The folder is gone with the last boot, and the container with it.
+        Ok(None) | Err(_) if folder.exists() => {
+            lost(started, 137, "the container's monitor was killed")
+        }
+        Ok(None) | Err(_) => lost(started, 255, ""),
+    };
+    let state = ended(history, Ended::Exited(exit));
+    if let (Ok(history), false) = (serde_json::to_string(history), definition.auto_remove()) {
+        engine.db.write_soon(crate::db::Change::History {
+            id: definition.id.to_string(),
+            history,
+        });
+    }
+    state
+}
+
+fn ended(history: &mut History, ended: Ended) -> State {
+    history.running = None;
+    history.ended = ended.clone();
+    ended.into()
+}
+
+/// Folders that belong to no container: a crash came between.
+pub(crate) fn sweep(paths: &Paths, known: &HashSet<String>) {
+    for folder in [paths.containers(), paths.run_containers()] {
+        sweep_folder(&folder, known);
+    }
+}
+
+fn sweep_folder(folder: &Path, known: &HashSet<String>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| known.contains(name))
+        {
+            continue;
+        }
+        if let Err(error) = mounts::remove_folder(&entry.path()) {
+            tracing::warn!(path = %entry.path().display(), error = error.told(), "sweeping leftovers failed");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_without_a_container_are_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["kept", "left/upper"] {
+            fs::create_dir_all(dir.path().join(name)).unwrap();
+        }
+        sweep_folder(dir.path(), &HashSet::from(["kept".to_owned()]));
+        assert!(dir.path().join("kept").exists() && !dir.path().join("left").exists());
+    }
+}
