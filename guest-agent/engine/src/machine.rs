@@ -4,23 +4,23 @@ use std::{
     collections::HashMap,
     fs, io,
     os::unix::fs::{FileTypeExt, MetadataExt},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
-use oci_spec::runtime::{Capability, LinuxResources, LinuxSeccomp, Spec};
+use oci_spec::runtime::{Capability, LinuxResources, LinuxSeccomp};
 use proa_kernel::{
     capability,
-    cgroup::{Hierarchy, Limits, Version},
+    cgroup::{Cgroup, Controller, Hierarchy, Limits, Version},
 };
-use proa_protocol::{HostConfig, models};
-use proa_runtime::plan::{CgroupView, SeccompPlan};
+use proa_protocol::models;
+use proa_runtime::plan::{CgroupMount, CgroupView, SeccompPlan};
 
 use crate::{
     Engine, Error, Result,
     container::definition::Definition,
     engine::lock,
-    error::Context,
+    seccomp::{KernelVersion, Profile, Subject, default_profile},
     spec::{self, Node, Seccomp},
 };
 
@@ -29,8 +29,17 @@ pub(crate) struct Host {
     /// For specs.
     pub(crate) machine: spec::Machine,
     pub(crate) cpus: usize,
-    /// Compiled filters by their section.
-    programs: Mutex<HashMap<u64, Arc<SeccompPlan>>>,
+    kernel: KernelVersion,
+    hierarchies: Vec<HostHierarchy>,
+    /// Filters that were compiled.
+    programs: Mutex<HashMap<Filter, Arc<SeccompPlan>>>,
+}
+
+/// What a filter follows from.
+#[derive(PartialEq, Eq, Hash)]
+struct Filter {
+    wanted: Seccomp,
+    capabilities: Vec<Capability>,
 }
 
 impl Host {
@@ -43,6 +52,15 @@ impl Host {
                 devices: nodes_beneath(Path::new("/dev")).unwrap_or_default(),
             },
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            kernel: rustix::system::uname()
+                .release()
+                .to_string_lossy()
+                .parse()
+                .unwrap_or(KernelVersion(5, 15)),
+            hierarchies: hierarchies(
+                cgroups,
+                &fs::read_to_string("/proc/self/mountinfo").unwrap_or_default(),
+            ),
             programs: Mutex::default(),
         }
     }
@@ -114,51 +132,119 @@ impl Engine {
         proa_runtime::resources::limits(resources).map_err(|error| Error::bad(error.to_string()))
     }
 
-    /// The system call filter's section of a spec.
-    pub(crate) fn seccomp_section(
-        &self,
-        wanted: &Seccomp,
-        host: &HostConfig,
-    ) -> Result<Option<LinuxSeccomp>> {
-        let _ = host;
-        match wanted {
-            Seccomp::Unconfined | Seccomp::Default => Ok(None),
-            Seccomp::Profile(text) => serde_json::from_str(text)
-                .map(Some)
-                .context(|| "decode the seccomp profile".into()),
-        }
-    }
-
-    /// The compiled filter of a spec, from the cache where it was compiled before.
-    pub(crate) fn seccomp_program(&self, spec: &Spec) -> Result<Option<SeccompPlan>> {
-        let Some(section) = spec
-            .linux()
-            .as_ref()
-            .and_then(|linux| linux.seccomp().as_ref())
-        else {
+    /// A container's system call filter, from the cache where one like it was compiled before.
+    pub(crate) fn filter(&self, definition: &Definition) -> Result<Option<SeccompPlan>> {
+        let host = &definition.host;
+        let options = host.security_opt.as_deref().unwrap_or_default();
+        let options =
+            spec::SecurityOptions::parse(options).map_err(|error| Error::bad(error.to_string()))?;
+        let held = spec::effective_capabilities(
+            host.cap_add.as_deref().unwrap_or_default(),
+            host.cap_drop.as_deref().unwrap_or_default(),
+            host.privileged,
+            &self.host.machine.capabilities,
+        )
+        .map_err(|error| Error::bad(error.to_string()))?;
+        let wanted = options.seccomp(host.privileged);
+        if wanted == Seccomp::Unconfined {
             return Ok(None);
+        }
+        let key = Filter {
+            wanted,
+            capabilities: held,
         };
-        let key = fingerprint(section)?;
         if let Some(program) = lock(&self.host.programs).get(&key) {
             return Ok(Some(SeccompPlan::clone(program)));
         }
-        let program = proa_runtime::seccomp::compile(section)
+        let program = proa_runtime::seccomp::compile(&self.section(&key)?)
             .map_err(|error| Error::bad(error.to_string()))?;
         lock(&self.host.programs).insert(key, Arc::new(program.clone()));
         Ok(Some(program))
     }
 
+    fn section(&self, filter: &Filter) -> Result<LinuxSeccomp> {
+        let subject = Subject {
+            capabilities: &filter.capabilities,
+            kernel: self.host.kernel,
+            architecture: if cfg!(target_arch = "aarch64") {
+                "arm64"
+            } else {
+                "amd64"
+            },
+        };
+        match &filter.wanted {
+            Seccomp::Profile(text) => {
+                let profile =
+                    Profile::parse(text).map_err(|error| Error::bad(error.to_string()))?;
+                Ok(profile.resolve(&subject))
+            }
+            Seccomp::Default | Seccomp::Unconfined => Ok(default_profile(&subject)),
+        }
+    }
+
     /// What a container sees at a mount of type `cgroup`.
-    pub(crate) fn cgroup_view(&self, definition: &Definition) -> Result<CgroupView> {
-        let _ = definition;
-        Ok(CgroupView::Unified)
+    pub(crate) fn cgroup_view(&self, cgroup: &Cgroup) -> CgroupView {
+        if self.host.machine.cgroup_v2 {
+            return CgroupView::Unified;
+        }
+        let path = cgroup.path().as_str();
+        let seen = self.host.hierarchies.iter().map(|hierarchy| CgroupMount {
+            name: hierarchy.name.clone(),
+            controllers: hierarchy.controllers.clone(),
+            directory: hierarchy.base.join(path),
+        });
+        CgroupView::PerController(seen.filter(|mount| mount.directory.is_dir()).collect())
     }
 }
 
-fn fingerprint(section: &LinuxSeccomp) -> Result<u64> {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let text = serde_json::to_vec(section).context(|| "write the seccomp section".into())?;
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    Ok(hasher.finish())
+/// One hierarchy of version 1 (or the version 2 tree beside them), and where in it this engine works.
+struct HostHierarchy {
+    name: String,
+    controllers: String,
+    base: PathBuf,
+}
+
+/// The hierarchies mounted below `/sys/fs/cgroup`, from the kernel's list of mounts.
+fn hierarchies(cgroups: &Hierarchy, mounts: &str) -> Vec<HostHierarchy> {
+    let one = |line: &str| -> Option<HostHierarchy> {
+        let (mount, super_block) = line.split_once(" - ")?;
+        let point = mount.split(' ').nth(4)?;
+        let name = point.strip_prefix("/sys/fs/cgroup/")?.to_owned();
+        let mut fields = super_block.split(' ');
+        let kind = fields.next()?;
+        let words = fields
+            .nth(1)?
+            .split(',')
+            .filter(|word| !matches!(*word, "rw" | "ro" | "xattr"));
+        let words: Vec<&str> = words
+            .filter(|word| !word.starts_with("release_agent") && *word != "clone_children")
+            .collect();
+        match kind {
+            "cgroup2" => Some(HostHierarchy {
+                name,
+                controllers: String::new(),
+                base: cgroups.unified()?.to_owned(),
+            }),
+            "cgroup" if words.iter().any(|word| word.starts_with("name=")) => Some(HostHierarchy {
+                name,
+                controllers: format!("none,{}", words.join(",")),
+                base: PathBuf::from(point),
+            }),
+            "cgroup" => {
+                let base = words.iter().find_map(|word| {
+                    let controller = Controller::ALL
+                        .into_iter()
+                        .find(|controller| controller.name() == *word)?;
+                    cgroups.base(controller)
+                });
+                Some(HostHierarchy {
+                    name,
+                    controllers: words.join(","),
+                    base: base.map_or_else(|| PathBuf::from(point), Path::to_owned),
+                })
+            }
+            _ => None,
+        }
+    };
+    mounts.lines().filter_map(one).collect()
 }

@@ -1,17 +1,18 @@
 //! The phases before a start: the spec, the cgroup, the plan. What was made is taken back unless the start succeeds.
 
 use std::{
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
 
 use oci_spec::runtime::{Process, Spec};
 use proa_images::Image;
-use proa_kernel::cgroup::{Cgroup, CgroupPath, Entrance};
+use proa_kernel::cgroup::{Cgroup, CgroupPath, Controller, OomWatch, Version};
 use proa_runtime::{
     StartError, Step,
-    client::{Launch, Size, Stdin},
+    client::{Keeper, Launch, Monitor, Size, Stdin, Streams},
+    launch::LaunchFds,
     plan::{Overlay, Plan, PlanOptions, Root},
 };
 
@@ -39,9 +40,11 @@ pub(super) struct Refused {
 pub(super) struct Prepared {
     launch: Launch,
     process: Option<Process>,
-    cgroup: Option<Arc<Cgroup>>,
+    group: Group,
     directory: Option<OwnedFd>,
     tasks: Vec<OwnedFd>,
+    oom_watch: Option<OomWatch>,
+    oom_counter: Option<OwnedFd>,
 }
 
 impl Prepared {
@@ -70,79 +73,116 @@ impl Prepared {
             .cgroups
             .create(&path, &limits)
             .context(|| "make the container's cgroup".into())?;
-        // From here on the cgroup goes away with what is returned, or with this.
-        let mut prepared = Prepared {
-            launch: Launch {
-                id: definition.id.to_string(),
-                run_dir: engine.paths.run_container(&definition.id),
-                plan: plan(engine, definition, &spec, root, size)?,
-                stdin: stdin(definition),
-                log: log_config::sink(engine, definition)?,
-                cgroup: Some(path.as_str().to_owned()),
-            },
-            process: spec.process().clone(),
-            cgroup: Some(Arc::new(cgroup)),
-            directory: None,
-            tasks: Vec::new(),
+        let group = Group::new(cgroup);
+        let entrance = group.cgroup().entrance();
+        let (directory, tasks) = entrance
+            .context(|| "open the container's cgroup".into())?
+            .into_parts();
+        let oom_watch = match limits.memory.limit {
+            Some(limit) if limit > 0 => group.cgroup().watch_oom().ok(),
+            Some(_) | None => None,
         };
-        let entrance = prepared.entrance()?;
-        (prepared.directory, prepared.tasks) = entrance.into_parts();
-        forget_last_run(&prepared.launch.run_dir);
-        Ok(prepared)
+        let launch = Launch {
+            id: definition.id.to_string(),
+            run_dir: engine.paths.run_container(&definition.id),
+            plan: plan(engine, definition, &spec, root, group.cgroup(), size)?,
+            stdin: stdin(definition),
+            log: log_config::sink(engine, definition)?,
+            cgroup: Some(path.as_str().to_owned()),
+        };
+        forget_last_run(&launch.run_dir);
+        let oom_counter = oom_counter(group.cgroup());
+        Ok(Prepared {
+            launch,
+            process: spec.process().clone(),
+            group,
+            directory,
+            tasks,
+            oom_watch,
+            oom_counter,
+        })
     }
 
-    fn entrance(&self) -> Result<Entrance> {
-        let cgroup = self
-            .cgroup
-            .as_ref()
-            .ok_or_else(|| Error::internal("the cgroup is gone"))?;
-        cgroup
-            .entrance()
-            .context(|| "open the container's cgroup".into())
-    }
-
-    pub(super) fn launch(&self) -> &Launch {
-        &self.launch
-    }
-
-    /// The version 2 cgroup's directory, and the `tasks` files of version 1.
-    pub(super) fn cgroup_fds(
+    /// Has it done.
+    pub(super) fn hand_to(
         &self,
-    ) -> (
-        Option<std::os::fd::BorrowedFd<'_>>,
-        Vec<std::os::fd::BorrowedFd<'_>>,
-    ) {
-        (
-            self.directory.as_ref().map(AsFd::as_fd),
-            self.tasks.iter().map(AsFd::as_fd).collect(),
-        )
+        keeper: &Keeper,
+        attaches: &[(Streams, BorrowedFd<'_>)],
+    ) -> std::io::Result<Monitor> {
+        let tasks: Vec<_> = self.tasks.iter().map(AsFd::as_fd).collect();
+        let fds = LaunchFds {
+            attaches,
+            cgroup: self.directory.as_ref().map(AsFd::as_fd),
+            cgroup1_tasks: &tasks,
+            namespaces: &[],
+            oom_watch: self.oom_watch.as_ref().map(AsFd::as_fd),
+            oom_counter: self.oom_counter.as_ref().map(AsFd::as_fd),
+        };
+        keeper.launch(&self.launch, &fds)
     }
 
     /// The start succeeded: the cgroup belongs to what runs.
-    pub(super) fn into_running(mut self) -> (Arc<Cgroup>, Arc<OnceLock<Kit>>) {
+    pub(super) fn into_running(self) -> (Arc<Cgroup>, Arc<OnceLock<Kit>>) {
         let kit = OnceLock::new();
-        if let Some(process) = self.process.take() {
+        if let Some(process) = self.process {
             // It was empty.
             let _ = kit.set(Kit {
-                plan: self.launch.plan.clone(),
+                plan: self.launch.plan,
                 process,
             });
         }
-        match self.cgroup.take() {
-            Some(cgroup) => (cgroup, Arc::new(kit)),
-            None => unreachable!("a prepared start has a cgroup until it is used up"),
+        (self.group.keep(), Arc::new(kit))
+    }
+}
+
+/// A cgroup that goes away again unless it is kept.
+struct Group {
+    cgroup: Arc<Cgroup>,
+    kept: bool,
+}
+
+impl Group {
+    fn new(cgroup: Cgroup) -> Self {
+        Group {
+            cgroup: Arc::new(cgroup),
+            kept: false,
+        }
+    }
+
+    fn cgroup(&self) -> &Cgroup {
+        &self.cgroup
+    }
+
+    fn keep(mut self) -> Arc<Cgroup> {
+        self.kept = true;
+        Arc::clone(&self.cgroup)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        if let Err(error) = self
+            .cgroup
+            .kill_and_wait()
+            .and_then(|()| self.cgroup.delete())
+        {
+            tracing::warn!(path = self.cgroup.path().as_str(), %error, "taking back a cgroup failed");
         }
     }
 }
 
-impl Drop for Prepared {
-    fn drop(&mut self) {
-        if let Some(cgroup) = &self.cgroup
-            && let Err(error) = cgroup.kill_and_wait().and_then(|()| cgroup.delete())
-        {
-            tracing::warn!(id = self.launch.id, %error, "taking back a cgroup failed");
-        }
-    }
+/// The file that counts kills for want of memory.
+fn oom_counter(cgroup: &Cgroup) -> Option<OwnedFd> {
+    let file = match cgroup.hierarchy().version() {
+        Version::V2 => cgroup.unified_directory()?.join("memory.events"),
+        Version::V1 | Version::Hybrid => cgroup
+            .v1_directory(Controller::Memory)?
+            .join("memory.oom_control"),
+    };
+    std::fs::File::open(file).ok().map(OwnedFd::from)
 }
 
 impl Refused {
@@ -238,7 +278,6 @@ pub(crate) fn write_spec(engine: &Engine, definition: &Definition, root: &Overla
         Layers::new(std::iter::once(root.upper.clone()).chain(root.lowers.iter().cloned()));
     let (config, host) = as_models(&definition.config, &definition.host)?;
     let groups = definition.host.group_add.as_deref().unwrap_or_default();
-    let security = SecuritySection::of(engine, definition)?;
     let folder = engine.paths.container(&definition.id);
     let cgroup = cgroup_path(definition)?;
     let input = spec::Input {
@@ -252,7 +291,8 @@ pub(crate) fn write_spec(engine: &Engine, definition: &Definition, root: &Overla
         joined: &joined(engine, definition)?,
         cgroup: Path::new(cgroup.as_str()),
         devices: &engine.devices(&host)?,
-        seccomp: security.0,
+        // Compiled apart, see [`Engine::filter`].
+        seccomp: None,
         id_maps: None,
         machine: &engine.host.machine,
         root: &PathBuf::from("rootfs"),
@@ -260,35 +300,19 @@ pub(crate) fn write_spec(engine: &Engine, definition: &Definition, root: &Overla
     spec::build(&input).map_err(|error| Error::bad(error.to_string()))
 }
 
-/// The system call filter, as the spec's section.
-struct SecuritySection(Option<oci_spec::runtime::LinuxSeccomp>);
-
-impl SecuritySection {
-    fn of(engine: &Engine, definition: &Definition) -> Result<Self> {
-        let options = definition.host.security_opt.as_deref().unwrap_or_default();
-        let options =
-            spec::SecurityOptions::parse(options).map_err(|error| Error::bad(error.to_string()))?;
-        engine
-            .seccomp_section(
-                &options.seccomp(definition.host.privileged),
-                &definition.host,
-            )
-            .map(SecuritySection)
-    }
-}
-
 pub(crate) fn plan(
     engine: &Engine,
     definition: &Definition,
     spec: &Spec,
     root: Overlay,
+    cgroup: &Cgroup,
     size: Option<Size>,
 ) -> Result<Plan> {
     let options = PlanOptions {
         id: definition.id.to_string(),
         root: Some(Root::Overlay(root)),
-        seccomp: engine.seccomp_program(spec)?,
-        cgroup: engine.cgroup_view(definition)?,
+        seccomp: engine.filter(definition)?,
+        cgroup: engine.cgroup_view(cgroup),
         reaper: definition.host.init == Some(true),
         console_size: size.map(|size| (size.rows, size.columns)),
         ..PlanOptions::default()

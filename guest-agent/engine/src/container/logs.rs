@@ -1,10 +1,32 @@
 //! `logs`: what the monitor recorded, read back.
 
-use bytes::Bytes;
-use futures_util::stream::BoxStream;
+use std::{os::fd::OwnedFd, path::PathBuf};
 
-use super::Container;
-use crate::{Error, Kind, Result};
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use jiff::Timestamp;
+use proa_protocol::{stream as frames, timestamp};
+use proa_runtime::log::{
+    Stream,
+    read::{self, Format, Query, Reader, Record},
+};
+use tokio::{
+    io::unix::AsyncFd,
+    sync::{mpsc, watch},
+};
+
+use super::{Container, definition::Definition, log_config, state::State, task::Published};
+use crate::{
+    Error, Kind, Result, clock,
+    error::Context,
+    pollable::{self, Pollable},
+};
+
+/// How many chunks may wait for a slow client.
+const BACKLOG: usize = 16;
+
+/// How much is collected before it is sent.
+const CHUNK: usize = 64 * 1024;
 
 /// What to read of a log.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +60,268 @@ pub struct Logs {
 impl Container {
     /// Its log.
     pub async fn logs(&self, options: LogOptions) -> Result<Logs> {
-        let _ = options;
-        Err(Error::new(Kind::NotImplemented, "logs is not implemented"))
+        if !options.stdout && !options.stderr {
+            return Err(Error::bad(
+                "Bad parameters: you must choose at least one stream",
+            ));
+        }
+        let engine = self.engine()?;
+        let definition = self.seen().definition;
+        let tty = definition.tty();
+        let format = format_of(&definition)?;
+        let path = log_config::path(&engine, &definition).unwrap_or_default();
+        let query = query(&options)?;
+        let form = Form {
+            tty,
+            timestamps: options.timestamps,
+            details: options.details,
+        };
+        let (chunks, receiver) = mpsc::channel(BACKLOG);
+        let reading = Reading {
+            path,
+            format,
+            query,
+            form,
+            chunks,
+        };
+        if options.follow {
+            let published = self.line.published.clone();
+            tokio::spawn(reading.follow(published));
+        } else {
+            tokio::task::spawn_blocking(move || reading.once());
+        }
+        let output = stream::unfold(receiver, |mut receiver| async move {
+            receiver.recv().await.map(|chunk| (chunk, receiver))
+        });
+        Ok(Logs {
+            tty,
+            output: output.boxed(),
+        })
+    }
+}
+
+fn format_of(definition: &Definition) -> Result<Format> {
+    match definition.host.log_config.kind.as_str() {
+        "json-file" => Ok(Format::Json),
+        "local" => Ok(Format::Local),
+        _ => Err(Error::new(
+            Kind::NotImplemented,
+            "configured logging driver does not support reading",
+        )),
+    }
+}
+
+fn query(options: &LogOptions) -> Result<Query> {
+    let now = clock::now();
+    let time = |text: &Option<String>| -> Result<Option<i64>> {
+        let given = text
+            .as_deref()
+            .filter(|text| !text.is_empty() && *text != "0");
+        let parsed = given.map(|text| timestamp::parse(text, now)).transpose();
+        let parsed = parsed.map_err(|error| Error::bad(error.to_string()))?;
+        Ok(parsed.map(|time| i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX)))
+    };
+    Ok(Query {
+        // Docker takes what is no number for all of them.
+        tail: options.tail.as_deref().and_then(|text| text.parse().ok()),
+        since: time(&options.since)?,
+        until: time(&options.until)?,
+        stdout: options.stdout,
+        stderr: options.stderr,
+    })
+}
+
+/// How an entry looks to the client.
+#[derive(Clone, Copy)]
+struct Form {
+    tty: bool,
+    timestamps: bool,
+    details: bool,
+}
+
+impl Form {
+    fn write(self, record: &Record, out: &mut Vec<u8>) {
+        let mut line = Vec::with_capacity(record.line.len() + 40);
+        if self.timestamps {
+            let time = Timestamp::from_nanosecond(i128::from(record.time))
+                .unwrap_or(Timestamp::UNIX_EPOCH);
+            line.extend_from_slice(timestamp::log(time).as_bytes());
+            line.push(b' ');
+        }
+        if self.details {
+            let pairs: Vec<String> = record
+                .attributes
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect();
+            line.extend_from_slice(pairs.join(",").as_bytes());
+            line.push(b' ');
+        }
+        line.extend_from_slice(&record.line);
+        if self.tty {
+            out.extend_from_slice(&line);
+            return;
+        }
+        let stream = match record.stream {
+            Stream::Stdout => frames::Stream::Stdout,
+            Stream::Stderr => frames::Stream::Stderr,
+        };
+        frames::encode(stream, &line, out);
+    }
+}
+
+/// A log on its way to a client.
+struct Reading {
+    path: PathBuf,
+    format: Format,
+    query: Query,
+    form: Form,
+    chunks: mpsc::Sender<std::io::Result<Bytes>>,
+}
+
+/// Why reading stopped.
+#[derive(PartialEq, Eq)]
+enum Stopped {
+    /// Nothing more is there now.
+    Dry,
+    /// Nothing more will be wanted: the client left, the time is over, or reading failed.
+    Over,
+}
+
+impl Reading {
+    fn once(self) {
+        match Reader::open(&self.path, self.format, self.query) {
+            Ok(mut reader) => drop(self.pour(&mut reader)),
+            Err(error) => drop(self.chunks.blocking_send(Err(error))),
+        }
+    }
+
+    /// Sends what there is, on a blocking thread.
+    fn pour(&self, reader: &mut Reader) -> Stopped {
+        let mut chunk = Vec::new();
+        loop {
+            match reader.next() {
+                Some(Ok(record)) => {
+                    self.form.write(&record, &mut chunk);
+                    if chunk.len() >= CHUNK && self.send(&mut chunk).is_err() {
+                        return Stopped::Over;
+                    }
+                }
+                Some(Err(error)) => {
+                    // Whoever reads may have gone.
+                    let _ = self.chunks.blocking_send(Err(error));
+                    return Stopped::Over;
+                }
+                None => {
+                    let sent = self.send(&mut chunk);
+                    return if sent.is_err() || reader.is_over() {
+                        Stopped::Over
+                    } else {
+                        Stopped::Dry
+                    };
+                }
+            }
+        }
+    }
+
+    fn send(&self, chunk: &mut Vec<u8>) -> Result<(), ()> {
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        self.chunks
+            .blocking_send(Ok(Bytes::from(std::mem::take(chunk))))
+            .map_err(|_| ())
+    }
+
+    /// Goes on until the container has ended and everything was sent, or the client leaves.
+    async fn follow(self, mut published: watch::Receiver<Published>) {
+        let outcome = self.follow_to_the_end(&mut published).await;
+        if let Err(error) = outcome {
+            tracing::warn!(error = error.told(), "following a log failed");
+        }
+    }
+
+    async fn follow_to_the_end(self, published: &mut watch::Receiver<Published>) -> Result<()> {
+        let attempt = || format!("follow the log {}", self.path.display());
+        let watch: OwnedFd = read::watch(&self.path).context(attempt)?;
+        let watch = pollable::watch(watch).context(attempt)?;
+        let client = self.chunks.clone();
+        let path = self.path.clone();
+        let opened = Reader::open(&path, self.format, self.query).context(attempt)?;
+        let mut turn = Some((self, opened));
+        while let Some((reading, mut reader)) = turn.take() {
+            // Looked at before reading: what was written before the end is read after it.
+            let live = is_live(&published.borrow_and_update());
+            let poured = tokio::task::spawn_blocking(move || {
+                let stopped = reading.pour(&mut reader);
+                (reading, reader, stopped)
+            });
+            let (reading, reader, stopped) = poured.await.context(|| "read a log".into())?;
+            if stopped == Stopped::Over || !live {
+                return Ok(());
+            }
+            tokio::select! {
+                grown = wait_for_more(&watch) => grown.context(|| "wait for a log to grow".into())?,
+                _ = published.changed() => {}
+                () = client.closed() => return Ok(()),
+            }
+            turn = Some((reading, reader));
+        }
+        Ok(())
+    }
+}
+
+async fn wait_for_more(watch: &AsyncFd<Pollable<OwnedFd>>) -> std::io::Result<()> {
+    let mut ready = watch.readable().await?;
+    read::drain(&watch.get_ref().0)?;
+    ready.clear_ready();
+    Ok(())
+}
+
+/// Whether more may be written: a container not yet started has no log to wait for, as with Docker.
+fn is_live(seen: &Published) -> bool {
+    if seen.removed {
+        return false;
+    }
+    match &seen.state {
+        State::Running(_) | State::Paused(_) | State::Restarting(_) => true,
+        State::Created(_) | State::Exited(_) | State::Removing(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        Record {
+            stream: Stream::Stderr,
+            time: 1_000_000_000,
+            line: b"hello\n".to_vec(),
+            attributes: vec![("a".into(), "1".into())],
+        }
+    }
+
+    #[test]
+    fn entries_are_framed_unless_from_a_terminal() {
+        let mut out = Vec::new();
+        Form {
+            tty: false,
+            timestamps: false,
+            details: false,
+        }
+        .write(&record(), &mut out);
+        assert_eq!(out, b"\x02\0\0\0\0\0\0\x06hello\n");
+        out.clear();
+        Form {
+            tty: true,
+            timestamps: true,
+            details: true,
+        }
+        .write(&record(), &mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "1970-01-01T00:00:01.000000000Z a=1 hello\n"
+        );
     }
 }

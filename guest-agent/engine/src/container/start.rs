@@ -2,7 +2,6 @@
 
 use std::{os::fd::AsFd, sync::Arc, time::Duration};
 
-use proa_runtime::client::LaunchFds;
 use tokio::time::timeout;
 
 use super::{
@@ -115,17 +114,8 @@ impl Task {
             .iter()
             .filter_map(|early| Some((early.streams, early.socket.as_ref()?.as_fd())))
             .collect();
-        let (cgroup, tasks) = prepared.cgroup_fds();
-        let fds = LaunchFds {
-            attaches: &attaches,
-            cgroup,
-            cgroup1_tasks: &tasks,
-            namespaces: &[],
-        };
-        let monitor = engine
-            .keeper
-            .get_ref()
-            .launch(prepared.launch(), &fds)
+        let monitor = prepared
+            .hand_to(engine.keeper.get_ref(), &attaches)
             .context(attempt)?;
         Link::new(monitor).context(attempt)
     }

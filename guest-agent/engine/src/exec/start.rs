@@ -291,7 +291,7 @@ fn kit<'a>(engine: &Engine, container: &Container, running: &'a Running) -> Resu
         let image = engine.images().find(&definition.image)?;
         let root = launch::overlay(engine, &definition, &image);
         let spec = launch::write_spec(engine, &definition, &root)?;
-        let plan = launch::plan(engine, &definition, &spec, root, None)?;
+        let plan = launch::plan(engine, &definition, &spec, root, &running.cgroup, None)?;
         let process = spec
             .process()
             .clone()

@@ -29,7 +29,7 @@ const READONLY: [&str; 5] = [
 ];
 
 /// The system call filter asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Seccomp {
     /// The engine's own profile.
     #[default]
