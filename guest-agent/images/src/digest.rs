@@ -57,7 +57,9 @@ impl FromStr for Digest {
     type Err = BadDigest;
 
     fn from_str(text: &str) -> Result<Self, BadDigest> {
-        let hex = text.strip_prefix("sha256:").ok_or_else(|| BadDigest::Algorithm(text.into()))?;
+        let hex = text
+            .strip_prefix("sha256:")
+            .ok_or_else(|| BadDigest::Algorithm(text.into()))?;
         Self::from_hex(hex).map_err(|_| BadDigest::Hex(text.into()))
     }
 }
@@ -82,7 +84,9 @@ impl Serialize for Digest {
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 
@@ -134,7 +138,8 @@ impl ChainId {
     /// The chain id of layers given bottom first; `None` for no layers at all.
     pub fn of(layers: &[DiffId]) -> Option<Self> {
         let (first, rest) = layers.split_first()?;
-        let over = |below: Digest, layer: &DiffId| Digest::of(format!("{below} {layer}").as_bytes());
+        let over =
+            |below: Digest, layer: &DiffId| Digest::of(format!("{below} {layer}").as_bytes());
         Some(Self(rest.iter().fold(first.0.clone(), over)))
     }
 }
@@ -154,7 +159,15 @@ mod tests {
     #[test]
     fn only_well_formed_digests_parse() {
         assert_eq!(EMPTY.parse::<Digest>().unwrap().hex().len(), 64);
-        for bad in ["", "sha256:", "sha512:00", "e3b0", &EMPTY.to_uppercase(), &EMPTY[..70], &format!("{EMPTY}0")] {
+        for bad in [
+            "",
+            "sha256:",
+            "sha512:00",
+            "e3b0",
+            &EMPTY.to_uppercase(),
+            &EMPTY[..70],
+            &format!("{EMPTY}0"),
+        ] {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
         }
     }
@@ -162,7 +175,10 @@ mod tests {
     #[test]
     fn chain_of_one_layer_is_the_layer() {
         let layer = DiffId(Digest::of(b"a"));
-        assert_eq!(ChainId::of(std::slice::from_ref(&layer)), Some(ChainId(layer.0.clone())));
+        assert_eq!(
+            ChainId::of(std::slice::from_ref(&layer)),
+            Some(ChainId(layer.0.clone()))
+        );
         assert_eq!(ChainId::of(&[]), None);
         let two = ChainId::of(&[layer.clone(), layer.clone()]).unwrap();
         assert_eq!(two.0, Digest::of(format!("{layer} {layer}").as_bytes()));

@@ -48,7 +48,9 @@ pub enum Error {
     #[error("{0}")]
     Conflict(String),
     /// The image is here, but for another platform.
-    #[error("image with reference {name} was found but its platform ({found}) does not match the specified platform ({wanted})")]
+    #[error(
+        "image with reference {name} was found but its platform ({found}) does not match the specified platform ({wanted})"
+    )]
     OtherPlatform {
         /// The image.
         name: String,
@@ -98,6 +100,9 @@ pub enum Error {
         /// Why not.
         source: rusqlite::Error,
     },
+    /// The download of a layer failed; several pulls may wait for it.
+    #[error(transparent)]
+    Shared(std::sync::Arc<Error>),
     /// Somebody else's pull of the same layer failed, or a task was stopped.
     #[error("{0}")]
     Interrupted(String),
@@ -117,9 +122,12 @@ impl Error {
             Self::Conflict(_) => Kind::Conflict,
             Self::Registry(error) => error.kind(),
             Self::Layer(error) => error.kind(),
-            Self::MissingBlob(_) | Self::File { .. } | Self::Stream { .. } | Self::Index { .. } | Self::Interrupted(_) => {
-                Kind::Internal
-            }
+            Self::Shared(error) => error.kind(),
+            Self::MissingBlob(_)
+            | Self::File { .. }
+            | Self::Stream { .. }
+            | Self::Index { .. }
+            | Self::Interrupted(_) => Kind::Internal,
         }
     }
 }
@@ -132,13 +140,21 @@ pub(crate) trait At<T> {
 
 impl<T> At<T> for io::Result<T> {
     fn at(self, attempt: &'static str, path: impl Into<PathBuf>) -> Result<T, Error> {
-        self.map_err(|source| Error::File { attempt, path: path.into(), source })
+        self.map_err(|source| Error::File {
+            attempt,
+            path: path.into(),
+            source,
+        })
     }
 }
 
 impl<T> At<T> for rustix::io::Result<T> {
     fn at(self, attempt: &'static str, path: impl Into<PathBuf>) -> Result<T, Error> {
-        self.map_err(|source| Error::File { attempt, path: path.into(), source: source.into() })
+        self.map_err(|source| Error::File {
+            attempt,
+            path: path.into(),
+            source: source.into(),
+        })
     }
 }
 

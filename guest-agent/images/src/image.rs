@@ -77,7 +77,11 @@ impl Image {
 
     /// Seconds since 1970 of its making; 0 if it does not say.
     pub fn created(&self) -> i64 {
-        self.record.config.created.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_second)
+        self.record
+            .config
+            .created
+            .parse::<jiff::Timestamp>()
+            .map_or(0, jiff::Timestamp::as_second)
     }
 
     /// Its tags (`RepoTags` are their [`Reference::familiar`] form).
@@ -120,6 +124,8 @@ pub enum Removed {
     },
     /// An image is gone.
     Deleted(Digest),
+    /// With it a layer, by its chain id.
+    DeletedLayer(Digest),
 }
 
 /// A container that keeps an image from being removed.

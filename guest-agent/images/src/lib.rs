@@ -13,6 +13,7 @@
 //!
 //! Start at [`Store::pull`].
 
+mod archive;
 mod digest;
 mod documents;
 mod error;
@@ -20,21 +21,26 @@ mod image;
 mod layer;
 mod platform;
 mod progress;
+mod pull;
+mod push;
 mod reference;
 mod registry;
 mod store;
+mod tar;
 
 pub use digest::{BadDigest, ChainId, DiffId, Digest, Hasher};
 pub use documents::{
-    ContainerDefaults, Descriptor, Empty, Healthcheck, HistoryEntry, ImageConfig, Index, Manifest, RootFs, media,
+    ContainerDefaults, Descriptor, Empty, Healthcheck, HistoryEntry, ImageConfig, Index, Manifest,
+    RootFs, media,
 };
 pub use error::{Error, Kind};
 pub use image::{
-    Filters, HeldBy, HistoryLine, Image, Loaded, NewImage, Pruned, Pulled, RemoveOptions, Removed, Summary,
+    Filters, HeldBy, HistoryLine, Image, Loaded, NewImage, Pruned, Pulled, RemoveOptions, Removed,
+    Summary,
 };
 pub use layer::LayerError;
 pub use platform::{BadPlatform, Platform};
 pub use progress::{Detail, Progress, Pushed};
 pub use reference::{BadReference, Reference};
-pub use registry::{Credentials, RegistryError};
+pub use registry::{Credentials, Login, RegistryError, SearchResult};
 pub use store::{Hold, Settings, Store};

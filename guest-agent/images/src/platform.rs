@@ -32,8 +32,13 @@ impl Platform {
 
     /// A platform in the names Go uses, whatever names it is given in.
     pub fn new(os: &str, architecture: &str, variant: &str) -> Self {
-        let (architecture, variant) = normalised(&architecture.to_lowercase(), &variant.to_lowercase());
-        Self { os: os.to_lowercase(), architecture, variant }
+        let (architecture, variant) =
+            normalised(&architecture.to_lowercase(), &variant.to_lowercase());
+        Self {
+            os: os.to_lowercase(),
+            architecture,
+            variant,
+        }
     }
 
     /// The same platform in normalised names.
@@ -50,20 +55,35 @@ impl Platform {
         if want.os != offer.os {
             return None;
         }
-        let level = |variant: &str| variant.trim_start_matches('v').split('.').next()?.parse::<u8>().ok();
+        let level = |variant: &str| {
+            variant
+                .trim_start_matches('v')
+                .split('.')
+                .next()?
+                .parse::<u8>()
+                .ok()
+        };
         if want.architecture == offer.architecture {
             let wanted = level(&want.variant).unwrap_or_else(|| newest(&want.architecture));
             let offered = level(&offer.variant).unwrap_or_else(|| oldest(&want.architecture));
             return wanted.checked_sub(offered);
         }
         let arm = want.architecture == "arm64" && offer.architecture == "arm";
-        arm.then(|| 8_u8.checked_sub(level(&offer.variant).unwrap_or(7)).map(|away| 100 + away)).flatten()
+        arm.then(|| {
+            8_u8.checked_sub(level(&offer.variant).unwrap_or(7))
+                .map(|away| 100 + away)
+        })
+        .flatten()
     }
 }
 
 /// What `--platform linux/arm` without a variant may mean at most.
 fn newest(architecture: &str) -> u8 {
-    if architecture == "arm" { 7 } else { oldest(architecture) }
+    if architecture == "arm" {
+        7
+    } else {
+        oldest(architecture)
+    }
 }
 
 fn oldest(architecture: &str) -> u8 {
@@ -95,16 +115,26 @@ impl FromStr for Platform {
 
     /// `linux/arm64`, `linux/arm/v7`, `linux` or `arm64`.
     fn from_str(text: &str) -> Result<Self, BadPlatform> {
-        let word = |w: &&str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        let word = |w: &&str| {
+            !w.is_empty()
+                && w.bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        };
         let parts: Vec<&str> = text.split('/').collect();
         if !parts.iter().all(word) {
             return Err(BadPlatform(text.into()));
         }
         match parts[..] {
-            [os @ ("linux" | "windows" | "darwin" | "freebsd")] => Ok(Self { os: os.into(), ..Self::host() }),
+            [os @ ("linux" | "windows" | "darwin" | "freebsd")] => Ok(Self {
+                os: os.into(),
+                ..Self::host()
+            }),
             [architecture] => {
                 let platform = Self::new("linux", architecture, "");
-                KNOWN.contains(&platform.architecture.as_str()).then_some(platform).ok_or(BadPlatform(text.into()))
+                KNOWN
+                    .contains(&platform.architecture.as_str())
+                    .then_some(platform)
+                    .ok_or(BadPlatform(text.into()))
             }
             [os, architecture] => Ok(Self::new(os, architecture, "")),
             [os, architecture, variant] => Ok(Self::new(os, architecture, variant)),
@@ -113,13 +143,19 @@ impl FromStr for Platform {
     }
 }
 
-const KNOWN: [&str; 11] =
-    ["386", "amd64", "arm", "arm64", "loong64", "mips64", "mips64le", "ppc64le", "riscv64", "s390x", "wasm"];
+const KNOWN: [&str; 11] = [
+    "386", "amd64", "arm", "arm64", "loong64", "mips64", "mips64le", "ppc64le", "riscv64", "s390x",
+    "wasm",
+];
 
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.os, self.architecture)?;
-        if self.variant.is_empty() { Ok(()) } else { write!(f, "/{}", self.variant) }
+        if self.variant.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "/{}", self.variant)
+        }
     }
 }
 
@@ -132,26 +168,56 @@ mod tests {
         let best = |want: &str, offers: &[&str]| {
             let want: Platform = want.parse().unwrap();
             let fit = |o: &&&str| want.suitability(&o.parse().unwrap());
-            offers.iter().filter(|o| fit(o).is_some()).min_by_key(fit).copied().unwrap_or("none").to_owned()
+            offers
+                .iter()
+                .filter(|o| fit(o).is_some())
+                .min_by_key(fit)
+                .copied()
+                .unwrap_or("none")
+                .to_owned()
         };
-        let arms = ["linux/amd64", "linux/arm/v5", "linux/arm/v6", "linux/arm/v7", "linux/arm64/v8"];
+        let arms = [
+            "linux/amd64",
+            "linux/arm/v5",
+            "linux/arm/v6",
+            "linux/arm/v7",
+            "linux/arm64/v8",
+        ];
         assert_eq!(best("linux/arm64", &arms), "linux/arm64/v8");
         assert_eq!(best("linux/arm64", &arms[..4]), "linux/arm/v7");
         assert_eq!(best("linux/arm/v6", &arms), "linux/arm/v6");
         assert_eq!(best("linux/arm", &arms), "linux/arm/v7");
         assert_eq!(best("linux/arm/v7", &arms[..3]), "linux/arm/v6");
         assert_eq!(best("linux/arm/v6", &["linux/arm/v7"]), "none");
-        assert_eq!(best("linux/amd64", &["linux/amd64/v3", "linux/amd64"]), "linux/amd64");
+        assert_eq!(
+            best("linux/amd64", &["linux/amd64/v3", "linux/amd64"]),
+            "linux/amd64"
+        );
         assert_eq!(best("linux/amd64", &["windows/amd64", "linux/386"]), "none");
-        assert_eq!(best("linux/amd64/v3", &["linux/amd64/v2", "linux/amd64", "linux/amd64/v4"]), "linux/amd64/v2");
+        assert_eq!(
+            best(
+                "linux/amd64/v3",
+                &["linux/amd64/v2", "linux/amd64", "linux/amd64/v4"]
+            ),
+            "linux/amd64/v2"
+        );
         assert_eq!(best("linux/x86_64", &["linux/amd64"]), "linux/amd64");
     }
 
     #[test]
     fn texts() {
-        assert_eq!("linux/arm/v7".parse::<Platform>().unwrap().to_string(), "linux/arm/v7");
-        assert_eq!("arm64".parse::<Platform>().unwrap().to_string(), "linux/arm64");
-        assert_eq!("linux/aarch64/v8".parse::<Platform>().unwrap().to_string(), "linux/arm64");
+        assert_eq!(
+            "linux/arm/v7".parse::<Platform>().unwrap().to_string(),
+            "linux/arm/v7"
+        );
+        assert_eq!(
+            "arm64".parse::<Platform>().unwrap().to_string(),
+            "linux/arm64"
+        );
+        assert_eq!(
+            "linux/aarch64/v8".parse::<Platform>().unwrap().to_string(),
+            "linux/arm64"
+        );
         for bad in ["", "/", "linux/", "a/b/c/d", "nonsense", "linux/amd 64"] {
             assert!(bad.parse::<Platform>().is_err(), "{bad}");
         }

@@ -40,12 +40,22 @@ pub struct Pushed {
 impl Progress {
     /// A line about the whole operation.
     pub fn line(status: impl Into<Cow<'static, str>>) -> Self {
-        Self { id: None, status: status.into(), detail: None, pushed: None }
+        Self {
+            id: None,
+            status: status.into(),
+            detail: None,
+            pushed: None,
+        }
     }
 
     /// A line about one part.
     pub fn about(id: &str, status: impl Into<Cow<'static, str>>) -> Self {
-        Self { id: Some(id.into()), status: status.into(), detail: None, pushed: None }
+        Self {
+            id: Some(id.into()),
+            status: status.into(),
+            detail: None,
+            pushed: None,
+        }
     }
 
     /// The same line with how far it is.

@@ -9,9 +9,9 @@ use std::str::FromStr;
 use crate::digest::Digest;
 
 /// The domain that a name without one means.
-pub const DEFAULT_DOMAIN: &str = "docker.io";
+pub(crate) const DEFAULT_DOMAIN: &str = "docker.io";
 /// The tag that a name without one means.
-pub const DEFAULT_TAG: &str = "latest";
+pub(crate) const DEFAULT_TAG: &str = "latest";
 
 /// A normalised image name: domain, path, and a tag or a digest or both.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,7 +73,12 @@ impl Reference {
         if domain.len() + 1 + path.len() > 255 {
             return Err(BadReference::Long);
         }
-        Ok(Self { domain, path, tag, digest })
+        Ok(Self {
+            domain,
+            path,
+            tag,
+            digest,
+        })
     }
 
     /// The same name with the default tag, if it has neither tag nor digest.
@@ -90,19 +95,31 @@ impl Reference {
         if !is_tag(tag) {
             return Err(BadReference::Format);
         }
-        Ok(Self { tag: Some(tag.into()), digest: None, ..self.clone() })
+        Ok(Self {
+            tag: Some(tag.into()),
+            digest: None,
+            ..self.clone()
+        })
     }
 
     /// The same repository with this digest and no tag.
     #[must_use]
     pub fn with_digest(&self, digest: Digest) -> Self {
-        Self { tag: None, digest: Some(digest), ..self.clone() }
+        Self {
+            tag: None,
+            digest: Some(digest),
+            ..self.clone()
+        }
     }
 
     /// The repository alone.
     #[must_use]
     pub fn repository(&self) -> Self {
-        Self { tag: None, digest: None, ..self.clone() }
+        Self {
+            tag: None,
+            digest: None,
+            ..self.clone()
+        }
     }
 
     /// The registry's host and port, as the user means it (`docker.io`).
@@ -179,7 +196,11 @@ fn split_domain(text: &str) -> (String, String) {
         Some((first, rest)) if looks_like_domain(first) => (first, rest),
         _ => (DEFAULT_DOMAIN, text),
     };
-    let domain = if domain == "index.docker.io" { DEFAULT_DOMAIN } else { domain };
+    let domain = if domain == "index.docker.io" {
+        DEFAULT_DOMAIN
+    } else {
+        domain
+    };
     if domain == DEFAULT_DOMAIN && !rest.contains('/') {
         return (domain.into(), format!("library/{rest}"));
     }
@@ -193,8 +214,13 @@ fn looks_like_domain(first: &str) -> bool {
 fn is_domain(text: &str) -> bool {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
-            Some((address, port)) if address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':') => {
-                (if address.is_empty() { "" } else { "v6" }, port.strip_prefix(':').or(port.is_empty().then_some("0")))
+            Some((address, port))
+                if address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':') =>
+            {
+                (
+                    if address.is_empty() { "" } else { "v6" },
+                    port.strip_prefix(':').or(port.is_empty().then_some("0")),
+                )
             }
             _ => return false,
         },
@@ -209,7 +235,8 @@ fn is_domain(text: &str) -> bool {
             && !l.starts_with('-')
             && !l.ends_with('-')
     };
-    host.split('.').all(label) && port.is_some_and(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()))
+    host.split('.').all(label)
+        && port.is_some_and(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn is_path(path: &str) -> bool {
@@ -220,7 +247,9 @@ fn is_path(path: &str) -> bool {
 fn is_component(component: &str) -> bool {
     let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = component.as_bytes();
-    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else { return false };
+    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else {
+        return false;
+    };
     if !word(first) || !word(last) {
         return false;
     }
@@ -232,7 +261,9 @@ fn is_component(component: &str) -> bool {
 fn is_tag(tag: &str) -> bool {
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     let mut bytes = tag.bytes();
-    tag.len() <= 128 && bytes.next().is_some_and(word) && bytes.all(|b| word(b) || b == b'.' || b == b'-')
+    tag.len() <= 128
+        && bytes.next().is_some_and(word)
+        && bytes.all(|b| word(b) || b == b'.' || b == b'-')
 }
 
 #[cfg(test)]
@@ -242,28 +273,70 @@ mod tests {
     const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
     fn check(text: &str, canonical: &str, familiar: &str) {
-        let reference = Reference::parse(text).unwrap_or_else(|e| panic!("{text}: {e}")).or_latest();
+        let reference = Reference::parse(text)
+            .unwrap_or_else(|e| panic!("{text}: {e}"))
+            .or_latest();
         assert_eq!(reference.to_string(), canonical, "{text}");
         assert_eq!(reference.familiar(), familiar, "{text}");
-        assert_eq!(Reference::parse(canonical).unwrap(), reference, "{canonical}");
+        assert_eq!(
+            Reference::parse(canonical).unwrap(),
+            reference,
+            "{canonical}"
+        );
     }
 
     #[test]
     fn normalised_as_docker_does() {
         check("alpine", "docker.io/library/alpine:latest", "alpine:latest");
-        check("alpine:3.20", "docker.io/library/alpine:3.20", "alpine:3.20");
-        check("library/alpine", "docker.io/library/alpine:latest", "alpine:latest");
-        check("proa/hello", "docker.io/proa/hello:latest", "proa/hello:latest");
-        check("docker.io/alpine", "docker.io/library/alpine:latest", "alpine:latest");
-        check("index.docker.io/alpine", "docker.io/library/alpine:latest", "alpine:latest");
+        check(
+            "alpine:3.20",
+            "docker.io/library/alpine:3.20",
+            "alpine:3.20",
+        );
+        check(
+            "library/alpine",
+            "docker.io/library/alpine:latest",
+            "alpine:latest",
+        );
+        check(
+            "proa/hello",
+            "docker.io/proa/hello:latest",
+            "proa/hello:latest",
+        );
+        check(
+            "docker.io/alpine",
+            "docker.io/library/alpine:latest",
+            "alpine:latest",
+        );
+        check(
+            "index.docker.io/alpine",
+            "docker.io/library/alpine:latest",
+            "alpine:latest",
+        );
         check("localhost/a", "localhost/a:latest", "localhost/a:latest");
-        check("localhost:5000/a/b:t", "localhost:5000/a/b:t", "localhost:5000/a/b:t");
-        check("127.0.0.1:5000/a", "127.0.0.1:5000/a:latest", "127.0.0.1:5000/a:latest");
+        check(
+            "localhost:5000/a/b:t",
+            "localhost:5000/a/b:t",
+            "localhost:5000/a/b:t",
+        );
+        check(
+            "127.0.0.1:5000/a",
+            "127.0.0.1:5000/a:latest",
+            "127.0.0.1:5000/a:latest",
+        );
         check("[::1]:5000/a", "[::1]:5000/a:latest", "[::1]:5000/a:latest");
         check("ghcr.io/o/r:v1", "ghcr.io/o/r:v1", "ghcr.io/o/r:v1");
         check("MyHost/a", "MyHost/a:latest", "MyHost/a:latest");
-        check("docker.io/library/a/b", "docker.io/library/a/b:latest", "library/a/b:latest");
-        check("a__b/c--d.e_f", "docker.io/a__b/c--d.e_f:latest", "a__b/c--d.e_f:latest");
+        check(
+            "docker.io/library/a/b",
+            "docker.io/library/a/b:latest",
+            "library/a/b:latest",
+        );
+        check(
+            "a__b/c--d.e_f",
+            "docker.io/a__b/c--d.e_f:latest",
+            "a__b/c--d.e_f:latest",
+        );
         let digest = format!("alpine@sha256:{HEX}");
         check(&digest, &format!("docker.io/library/{digest}"), &digest);
         let both = format!("alpine:3@sha256:{HEX}");
@@ -277,14 +350,41 @@ mod tests {
             refused("Foo"),
             "invalid reference format: repository name (library/Foo) must be lowercase"
         );
-        assert_eq!(refused("foo/Bar:T"), "invalid reference format: repository name (foo/Bar) must be lowercase");
+        assert_eq!(
+            refused("foo/Bar:T"),
+            "invalid reference format: repository name (foo/Bar) must be lowercase"
+        );
         let long = format!("a/{}", "b".repeat(255));
         let invalid = [
-            "a:", ":a", "a//b", "/a", "a/", "-a", "a-", "a_.b", "a___b", "a..b", "a b", "a:b:c", "a:-t", "a.com/",
-            "a.com:x/b", "a.com:/b", "-a.com/b", "a@b", "é", "a\n", "[::1]x/a", "[]/a:b:c",
+            "a:",
+            ":a",
+            "a//b",
+            "/a",
+            "a/",
+            "-a",
+            "a-",
+            "a_.b",
+            "a___b",
+            "a..b",
+            "a b",
+            "a:b:c",
+            "a:-t",
+            "a.com/",
+            "a.com:x/b",
+            "a.com:/b",
+            "-a.com/b",
+            "a@b",
+            "é",
+            "a\n",
+            "[::1]x/a",
+            "[]/a:b:c",
         ];
         for text in invalid {
-            assert!(refused(text).starts_with("invalid reference format"), "{text}: {}", refused(text));
+            assert!(
+                refused(text).starts_with("invalid reference format"),
+                "{text}: {}",
+                refused(text)
+            );
         }
         assert!(refused(&format!("a:{}", "t".repeat(129))).starts_with("invalid reference format"));
         assert!(refused(&long).ends_with("more than 255 characters"));
@@ -295,9 +395,15 @@ mod tests {
     #[test]
     fn parts() {
         let reference = Reference::parse("localhost:5000/a:t").unwrap();
-        assert_eq!((reference.domain(), reference.path(), reference.tag()), ("localhost:5000", "a", Some("t")));
+        assert_eq!(
+            (reference.domain(), reference.path(), reference.tag()),
+            ("localhost:5000", "a", Some("t"))
+        );
         assert_eq!(reference.repository().to_string(), "localhost:5000/a");
-        assert_eq!(reference.with_tag("u").unwrap().to_string(), "localhost:5000/a:u");
+        assert_eq!(
+            reference.with_tag("u").unwrap().to_string(),
+            "localhost:5000/a:u"
+        );
         assert!(reference.with_tag("u/v").is_err());
     }
 }

@@ -132,6 +132,10 @@ impl Engine {
                     ..ImageDeleted::default()
                 }
             }
+            Removed::DeletedLayer(layer) => ImageDeleted {
+                deleted: layer.to_string(),
+                ..ImageDeleted::default()
+            },
         };
         removed.iter().map(line).collect()
     }

@@ -1,0 +1,5 @@
+//! Images as one file: loading, saving, importing.
+
+mod import;
+mod load;
+mod save;
