@@ -48,14 +48,20 @@ impl Failure {
 
     /// Something on this side of the socket.
     pub(crate) fn io(what: impl Into<String>, source: io::Error) -> Self {
-        Self::Io { what: what.into(), source }
+        Self::Io {
+            what: what.into(),
+            source,
+        }
     }
 
     /// The same failure with an exit code of its own.
     pub(crate) fn with_code(self, code: i32) -> Self {
         match self {
             Self::Coded { .. } => self,
-            other => Self::Coded { code, source: Box::new(other) },
+            other => Self::Coded {
+                code,
+                source: Box::new(other),
+            },
         }
     }
 
@@ -95,8 +101,12 @@ impl Failure {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Engine(EngineError::Unreachable { endpoint, source }) => Some(unreachable_hint(endpoint, source)),
-            Self::Find(_) => Some("set PROA_HOST or DOCKER_HOST to where the engine listens".to_owned()),
+            Self::Engine(EngineError::Unreachable { endpoint, source }) => {
+                Some(unreachable_hint(endpoint, source))
+            }
+            Self::Find(_) => {
+                Some("set PROA_HOST or DOCKER_HOST to where the engine listens".to_owned())
+            }
             _ => None,
         }
     }
@@ -107,7 +117,8 @@ fn unreachable_hint(endpoint: &str, source: &io::Error) -> String {
         return "you may not use this socket: run as root, or ask to be put into the group that owns it".to_owned();
     }
     if endpoint.starts_with("unix://") && cfg!(target_os = "linux") {
-        return "is it running? start it with `proa system start`, or `sudo proa-agent serve`".to_owned();
+        return "is it running? start it with `proa system start`, or `sudo proa-agent serve`"
+            .to_owned();
     }
     "is it running there, and does it listen on this address?".to_owned()
 }

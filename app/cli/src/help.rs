@@ -40,8 +40,15 @@ fn text() -> String {
             text += &line(verb);
         }
     }
-    let groups: Vec<_> = VERBS.iter().filter(|verb| matches!(verb.kind, Kind::Group(_))).map(|verb| verb.name).collect();
-    text += &format!("\nBy noun: {}, each with verbs of its own.\n", groups.join(", "));
+    let groups: Vec<_> = VERBS
+        .iter()
+        .filter(|verb| matches!(verb.kind, Kind::Group(_)))
+        .map(|verb| verb.name)
+        .collect();
+    text += &format!(
+        "\nBy noun: {}, each with verbs of its own.\n",
+        groups.join(", ")
+    );
     text += "`proa VERB --help` explains a verb. -H and --context choose the engine, as do PROA_HOST and DOCKER_HOST.\n";
     text
 }
@@ -57,7 +64,10 @@ mod tests {
     #[test]
     fn every_topic_has_verbs() {
         for (topic, title) in TOPICS {
-            assert!(VERBS.iter().any(|verb| verb.topic == topic), "{title} is empty");
+            assert!(
+                VERBS.iter().any(|verb| verb.topic == topic),
+                "{title} is empty"
+            );
         }
     }
 }

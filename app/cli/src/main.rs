@@ -10,6 +10,7 @@ mod failure;
 mod flags;
 mod help;
 mod image;
+mod inspect;
 mod network;
 mod output;
 mod registry;
@@ -48,7 +49,10 @@ fn main() {
 }
 
 fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
-    let session = Session::new(matches.get_one("host").cloned(), matches.get_one("context").cloned());
+    let session = Session::new(
+        matches.get_one("host").cloned(),
+        matches.get_one("context").cloned(),
+    );
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -58,7 +62,11 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
     exit
 }
 
-async fn act(verbs: &'static [Verb], mut matches: &ArgMatches, session: &Session) -> Result<Exit, Failure> {
+async fn act(
+    verbs: &'static [Verb],
+    mut matches: &ArgMatches,
+    session: &Session,
+) -> Result<Exit, Failure> {
     let mut verbs = verbs;
     while let Some((name, inner)) = matches.subcommand() {
         let Some(verb) = verbs.iter().find(|verb| verb.name == name) else {
@@ -71,5 +79,7 @@ async fn act(verbs: &'static [Verb], mut matches: &ArgMatches, session: &Session
         }
     }
     // A group without a verb; clap has said so already for all but the top.
-    Err(Failure::usage("say what to do: `proa --help` lists the verbs"))
+    Err(Failure::usage(
+        "say what to do: `proa --help` lists the verbs",
+    ))
 }

@@ -15,7 +15,11 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(host: Option<String>, context: Option<String>) -> Self {
-        Self { host, context, engine: OnceCell::new() }
+        Self {
+            host,
+            context,
+            engine: OnceCell::new(),
+        }
     }
 
     /// Where the engine is.
@@ -33,6 +37,8 @@ impl Session {
             let engine = Engine::at(self.endpoint()?);
             let _ = self.engine.set(engine);
         }
-        self.engine.get().ok_or_else(|| Failure::usage("no engine is known"))
+        self.engine
+            .get()
+            .ok_or_else(|| Failure::usage("no engine is known"))
     }
 }

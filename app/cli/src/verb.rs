@@ -38,20 +38,53 @@ pub(crate) struct Verb {
 type Acting<'a> = Pin<Box<dyn Future<Output = Result<Exit, Failure>> + 'a>>;
 
 pub(crate) enum Kind {
-    Leaf { flags: fn(Command) -> Command, valued: fn(Command) -> Command, act: for<'a> fn(&'a ArgMatches, &'a Session) -> Acting<'a> },
+    Leaf {
+        flags: fn(Command) -> Command,
+        valued: fn(Command) -> Command,
+        act: for<'a> fn(&'a ArgMatches, &'a Session) -> Acting<'a>,
+    },
     Group(&'static [Verb]),
 }
 
 impl Verb {
     /// A verb with the flags `A`.
-    pub(crate) const fn leaf<A: Act + 'static>(name: &'static str, topic: Topic, about: &'static str) -> Self {
-        let kind = Kind::Leaf { flags: augmented::<A>, valued: augmented_with_values::<A>, act: |matches, session| Box::pin(acted::<A>(matches, session)) };
-        Self { name, aliases: &[], about, topic, kind }
+    pub(crate) const fn leaf<A: Act + 'static>(
+        name: &'static str,
+        topic: Topic,
+        about: &'static str,
+    ) -> Self {
+        let kind = Kind::Leaf {
+            flags: augmented::<A>,
+            valued: augmented_with_values::<A>,
+            act: |matches, session| Box::pin(acted::<A>(matches, session)),
+        };
+        Self {
+            name,
+            aliases: &[],
+            about,
+            topic,
+            kind,
+        }
     }
 
     /// Verbs about one noun.
-    pub(crate) const fn group(name: &'static str, about: &'static str, verbs: &'static [Verb]) -> Self {
-        Self { name, aliases: &[], about, topic: Topic::Unlisted, kind: Kind::Group(verbs) }
+    pub(crate) const fn group(
+        name: &'static str,
+        about: &'static str,
+        verbs: &'static [Verb],
+    ) -> Self {
+        Self {
+            name,
+            aliases: &[],
+            about,
+            topic: Topic::Unlisted,
+            kind: Kind::Group(verbs),
+        }
+    }
+
+    pub(crate) const fn named(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
     }
 
     pub(crate) const fn also(mut self, aliases: &'static [&'static str]) -> Self {
@@ -62,7 +95,9 @@ impl Verb {
     /// The clap command; the flags are only made when this verb was typed. `with_values`: switches take `=true` and
     /// `=false`, which their help does not say.
     pub(crate) fn command(&self, with_values: bool) -> Command {
-        let command = Command::new(self.name).about(self.about).visible_aliases(self.aliases.iter().copied());
+        let command = Command::new(self.name)
+            .about(self.about)
+            .visible_aliases(self.aliases.iter().copied());
         match &self.kind {
             Kind::Leaf { valued, .. } if with_values => command.defer(*valued),
             Kind::Leaf { flags, .. } => command.defer(*flags),
@@ -77,12 +112,22 @@ impl Verb {
 /// The flags of `A`, and `--help`; `-h` too, where the verb has no flag of that name.
 fn augmented<A: Args>(command: Command) -> Command {
     let command = A::augment_args(command.disable_help_flag(true)).mut_args(|arg| {
-        let takes_value = !arg.is_positional() && matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
+        let takes_value =
+            !arg.is_positional() && matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
         // As in Docker, whatever follows a flag that takes a value is the value, a dash in front or not.
-        if takes_value && !arg.is_require_equals_set() { arg.allow_hyphen_values(true) } else { arg }
+        if takes_value && !arg.is_require_equals_set() {
+            arg.allow_hyphen_values(true)
+        } else {
+            arg
+        }
     });
-    let taken = command.get_arguments().any(|arg| arg.get_short() == Some('h'));
-    let help = Arg::new("help").long("help").action(ArgAction::Help).help("Explain this verb");
+    let taken = command
+        .get_arguments()
+        .any(|arg| arg.get_short() == Some('h'));
+    let help = Arg::new("help")
+        .long("help")
+        .action(ArgAction::Help)
+        .help("Explain this verb");
     command.arg(if taken { help } else { help.short('h') })
 }
 

@@ -40,24 +40,38 @@ pub(crate) fn current(around: &Surroundings) -> Result<Option<Endpoint>, FindErr
     if name == "default" {
         return Ok(None);
     }
-    let missing = || FindError::NoContext { name: name.clone(), by };
+    let missing = || FindError::NoContext {
+        name: name.clone(),
+        by,
+    };
     let key = hex(&Sha256::digest(name.as_bytes()));
     let folder = around.docker_folder.join("contexts");
-    let meta = read::<Meta>(&folder.join("meta").join(&key).join("meta.json")).ok_or_else(missing)?;
+    let meta =
+        read::<Meta>(&folder.join("meta").join(&key).join("meta.json")).ok_or_else(missing)?;
     let docker = meta.endpoints.get("docker").ok_or_else(missing)?;
-    let host = docker.host.as_deref().filter(|host| !host.is_empty()).ok_or_else(missing)?;
+    let host = docker
+        .host
+        .as_deref()
+        .filter(|host| !host.is_empty())
+        .ok_or_else(missing)?;
     let endpoint = Endpoint::parse(host, around)?;
     let certificates = folder.join("tls").join(&key).join("docker");
     Ok(Some(match endpoint {
-        Endpoint::Tcp { address, .. } if certificates.exists() => {
-            Endpoint::Tcp { address, tls: Some(TlsFiles { folder: certificates, verify: !docker.skip_tls_verify }) }
-        }
+        Endpoint::Tcp { address, .. } if certificates.exists() => Endpoint::Tcp {
+            address,
+            tls: Some(TlsFiles {
+                folder: certificates,
+                verify: !docker.skip_tls_verify,
+            }),
+        },
         other => other,
     }))
 }
 
 fn chosen_in(docker_folder: &Path) -> Option<String> {
-    read::<Settings>(&docker_folder.join("config.json"))?.current.filter(|name| !name.is_empty())
+    read::<Settings>(&docker_folder.join("config.json"))?
+        .current
+        .filter(|name| !name.is_empty())
 }
 
 fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Option<T> {
@@ -82,13 +96,20 @@ mod tests {
         let key = hex(&Sha256::digest(b"far"));
         let meta = folder.join("contexts/meta").join(key);
         std::fs::create_dir_all(&meta).expect("scratch folder");
-        std::fs::write(folder.join("config.json"), r#"{"currentContext":"far"}"#).expect("settings");
+        std::fs::write(folder.join("config.json"), r#"{"currentContext":"far"}"#)
+            .expect("settings");
         let text = r#"{"Name":"far","Metadata":{},"Endpoints":{"docker":{"Host":"ssh://me@far","SkipTLSVerify":false}}}"#;
         std::fs::write(meta.join("meta.json"), text).expect("context");
 
-        let mut around = Surroundings { docker_folder: folder.clone(), ..Surroundings::default() };
+        let mut around = Surroundings {
+            docker_folder: folder.clone(),
+            ..Surroundings::default()
+        };
         let found = current(&around).expect("it is there");
-        assert_eq!(found.map(|endpoint| endpoint.to_string()).as_deref(), Some("ssh://me@far"));
+        assert_eq!(
+            found.map(|endpoint| endpoint.to_string()).as_deref(),
+            Some("ssh://me@far")
+        );
 
         around.docker_context = Some("near".into());
         assert!(matches!(current(&around), Err(FindError::NoContext { .. })));

@@ -38,7 +38,9 @@ pub struct TlsFiles {
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
     /// The text is no address.
-    #[error("{0:?} is not an engine's address: expected unix:///path, tcp://host:port or ssh://user@host")]
+    #[error(
+        "{0:?} is not an engine's address: expected unix:///path, tcp://host:port or ssh://user@host"
+    )]
     Malformed(String),
     /// The chosen context is not there.
     #[error("the context {name:?} chosen by {by} does not exist")]
@@ -82,7 +84,10 @@ pub(crate) fn docker_folder() -> PathBuf {
     if let Some(folder) = std::env::var_os("DOCKER_CONFIG").filter(|folder| !folder.is_empty()) {
         return folder.into();
     }
-    directories::BaseDirs::new().map_or_else(|| PathBuf::from("/root/.docker"), |dirs| dirs.home_dir().join(".docker"))
+    directories::BaseDirs::new().map_or_else(
+        || PathBuf::from("/root/.docker"),
+        |dirs| dirs.home_dir().join(".docker"),
+    )
 }
 
 impl Endpoint {
@@ -101,7 +106,10 @@ impl Endpoint {
 
     /// The endpoint of one of Docker's contexts.
     pub fn of_context(name: &str) -> Result<Self, FindError> {
-        let around = Surroundings { docker_context: Some(name.to_owned()), ..Surroundings::here() };
+        let around = Surroundings {
+            docker_context: Some(name.to_owned()),
+            ..Surroundings::here()
+        };
         Ok(contexts::current(&around)?.unwrap_or_else(|| Self::Unix(Self::SYSTEM_SOCKET.into())))
     }
 
@@ -113,8 +121,14 @@ impl Endpoint {
             return Ok(endpoint);
         }
         let system = PathBuf::from(Self::SYSTEM_SOCKET);
-        let own = around.runtime_folder.as_ref().map(|folder| folder.join("proa/proa.sock"));
-        Ok(Self::Unix(own.filter(|own| exists(own) && !exists(&system)).unwrap_or(system)))
+        let own = around
+            .runtime_folder
+            .as_ref()
+            .map(|folder| folder.join("proa/proa.sock"));
+        Ok(Self::Unix(
+            own.filter(|own| exists(own) && !exists(&system))
+                .unwrap_or(system),
+        ))
     }
 
     pub(crate) fn parse(address: &str, around: &Surroundings) -> Result<Self, FindError> {
@@ -138,23 +152,40 @@ impl Endpoint {
     fn tcp(rest: &str, encrypted: bool, around: &Surroundings) -> Self {
         let encrypted = encrypted || around.tls_verify;
         let authority = rest.trim_end_matches('/');
-        let has_port = authority.rsplit_once(':').is_some_and(|(host, _)| !host.contains(':') || host.ends_with(']'));
+        let has_port = authority
+            .rsplit_once(':')
+            .is_some_and(|(host, _)| !host.contains(':') || host.ends_with(']'));
         let address = match (has_port, encrypted) {
             (true, _) => authority.to_owned(),
             (false, true) => format!("{authority}:2376"),
             (false, false) => format!("{authority}:2375"),
         };
-        let folder = around.cert_path.clone().unwrap_or_else(|| around.docker_folder.clone());
-        Self::Tcp { address, tls: encrypted.then_some(TlsFiles { folder, verify: around.tls_verify }) }
+        let folder = around
+            .cert_path
+            .clone()
+            .unwrap_or_else(|| around.docker_folder.clone());
+        Self::Tcp {
+            address,
+            tls: encrypted.then_some(TlsFiles {
+                folder,
+                verify: around.tls_verify,
+            }),
+        }
     }
 
     fn ssh(rest: &str) -> Option<Self> {
-        let authority = rest.split('/').next().filter(|authority| !authority.is_empty() && !authority.starts_with('-'))?;
+        let authority = rest
+            .split('/')
+            .next()
+            .filter(|authority| !authority.is_empty() && !authority.starts_with('-'))?;
         let (destination, port) = match authority.rsplit_once(':') {
             Some((destination, port)) => (destination, Some(port.parse().ok()?)),
             None => (authority, None),
         };
-        Some(Self::Ssh { destination: destination.to_owned(), port })
+        Some(Self::Ssh {
+            destination: destination.to_owned(),
+            port,
+        })
     }
 }
 
@@ -163,8 +194,14 @@ impl std::fmt::Display for Endpoint {
         match self {
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
             Self::Tcp { address, .. } => write!(f, "tcp://{address}"),
-            Self::Ssh { destination, port: Some(port) } => write!(f, "ssh://{destination}:{port}"),
-            Self::Ssh { destination, port: None } => write!(f, "ssh://{destination}"),
+            Self::Ssh {
+                destination,
+                port: Some(port),
+            } => write!(f, "ssh://{destination}:{port}"),
+            Self::Ssh {
+                destination,
+                port: None,
+            } => write!(f, "ssh://{destination}"),
         }
     }
 }
@@ -174,11 +211,15 @@ mod tests {
     use super::*;
 
     fn around() -> Surroundings {
-        Surroundings { docker_folder: "/nowhere/.docker".into(), ..Surroundings::default() }
+        Surroundings {
+            docker_folder: "/nowhere/.docker".into(),
+            ..Surroundings::default()
+        }
     }
 
     fn check(address: &str, expected: &str) {
-        let found = Endpoint::parse(address, &around()).map_or_else(|error| format!("error: {error}"), |e| e.to_string());
+        let found = Endpoint::parse(address, &around())
+            .map_or_else(|error| format!("error: {error}"), |e| e.to_string());
         assert!(found.starts_with(expected), "{address}: {found}");
     }
 
@@ -210,20 +251,43 @@ mod tests {
 
     #[test]
     fn without_a_word_it_is_the_system_socket_and_else_the_users() {
-        let around = Surroundings { runtime_folder: Some("/run/user/7".into()), ..around() };
-        let find = |exists: fn(&Path) -> bool| Endpoint::find_in(&around, exists).map(|e| e.to_string()).ok();
-        assert_eq!(find(|_| false).as_deref(), Some("unix:///run/proa/proa.sock"));
-        assert_eq!(find(|_| true).as_deref(), Some("unix:///run/proa/proa.sock"));
+        let around = Surroundings {
+            runtime_folder: Some("/run/user/7".into()),
+            ..around()
+        };
+        let find = |exists: fn(&Path) -> bool| {
+            Endpoint::find_in(&around, exists)
+                .map(|e| e.to_string())
+                .ok()
+        };
+        assert_eq!(
+            find(|_| false).as_deref(),
+            Some("unix:///run/proa/proa.sock")
+        );
+        assert_eq!(
+            find(|_| true).as_deref(),
+            Some("unix:///run/proa/proa.sock")
+        );
         let only_users = |path: &Path| path.starts_with("/run/user");
-        assert_eq!(find(only_users).as_deref(), Some("unix:///run/user/7/proa/proa.sock"));
+        assert_eq!(
+            find(only_users).as_deref(),
+            Some("unix:///run/user/7/proa/proa.sock")
+        );
     }
 
     #[test]
     fn tls_is_used_when_verification_is_asked_for() {
-        let around = Surroundings { tls_verify: true, cert_path: Some("/certs".into()), ..around() };
+        let around = Surroundings {
+            tls_verify: true,
+            cert_path: Some("/certs".into()),
+            ..around()
+        };
         let expected = Endpoint::Tcp {
             address: "h:2376".into(),
-            tls: Some(TlsFiles { folder: "/certs".into(), verify: true }),
+            tls: Some(TlsFiles {
+                folder: "/certs".into(),
+                verify: true,
+            }),
         };
         assert_eq!(Endpoint::parse("tcp://h", &around).ok(), Some(expected));
     }

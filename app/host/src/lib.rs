@@ -10,8 +10,8 @@
 //!
 //! Start at [`Engine::at`].
 
-pub mod credentials;
 mod contexts;
+pub mod credentials;
 mod endpoint;
 mod engine;
 mod error;

@@ -65,14 +65,27 @@ pub async fn start(endpoint: &Endpoint) -> Result<(), NativeError> {
     let agent = find_agent().ok_or(NativeError::NoAgent)?;
     let address = format!("unix://{}", socket.display());
     if !is_root() {
-        return Err(NativeError::NotRoot(format!("{} serve --socket {address}", agent.display())));
+        return Err(NativeError::NotRoot(format!(
+            "{} serve --socket {address}",
+            agent.display()
+        )));
     }
     let log = PathBuf::from(LOG);
-    let failed = |source| NativeError::Spawn { agent: agent.clone(), source };
-    let output = std::fs::OpenOptions::new().create(true).append(true).open(&log).map_err(failed)?;
+    let failed = |source| NativeError::Spawn {
+        agent: agent.clone(),
+        source,
+    };
+    let output = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&log)
+        .map_err(failed)?;
     let mut command = Command::new(&agent);
     command.args(["serve", "--socket", &address]);
-    command.stdin(Stdio::null()).stdout(output.try_clone().map_err(failed)?).stderr(output);
+    command
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().map_err(failed)?)
+        .stderr(output);
     // Out of this terminal's reach: Ctrl-C here is not for the engine.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -86,7 +99,11 @@ pub async fn start(endpoint: &Endpoint) -> Result<(), NativeError> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    Err(NativeError::Silent { agent, socket: socket.clone(), log })
+    Err(NativeError::Silent {
+        agent,
+        socket: socket.clone(),
+        log,
+    })
 }
 
 async fn answers(socket: &Path) -> bool {
@@ -96,11 +113,20 @@ async fn answers(socket: &Path) -> bool {
 
 /// `proa-agent` beside this program, else on PATH.
 fn find_agent() -> Option<PathBuf> {
-    let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join("proa-agent")));
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|program| Some(program.parent()?.join("proa-agent")));
     let on_path = std::env::var_os("PATH")
-        .map(|path| std::env::split_paths(&path).map(|folder| folder.join("proa-agent")).collect::<Vec<_>>())
+        .map(|path| {
+            std::env::split_paths(&path)
+                .map(|folder| folder.join("proa-agent"))
+                .collect::<Vec<_>>()
+        })
         .unwrap_or_default();
-    beside.into_iter().chain(on_path).find(|program| program.is_file())
+    beside
+        .into_iter()
+        .chain(on_path)
+        .find(|program| program.is_file())
 }
 
 #[cfg(unix)]

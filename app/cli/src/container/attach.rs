@@ -12,11 +12,11 @@ use super::spec::Attached;
 use crate::failure::{Exit, Failure};
 use crate::flags::keys;
 use crate::session::Session;
+use crate::terminal;
 use crate::terminal::pump::{self, Ended, Streams};
 use crate::terminal::raw::RawMode;
 use crate::terminal::resize::{self, Whose};
 use crate::terminal::signals::Caught;
-use crate::terminal;
 use crate::verb::Act;
 
 /// Flags of `attach`.
@@ -37,29 +37,54 @@ pub(crate) struct Attach {
 impl Act for Attach {
     async fn act(self, session: &Session) -> Result<Exit, Failure> {
         let engine = session.engine()?;
-        let found: Value = engine.ask(Request::get(&["containers", &self.container, "json"])).await?;
+        let found: Value = engine
+            .ask(Request::get(&["containers", &self.container, "json"]))
+            .await?;
         let state = |name: &str| found["State"][name].as_bool().unwrap_or(false);
         if !state("Running") {
-            return Err(Failure::usage("cannot attach to a stopped container, start it first"));
+            return Err(Failure::usage(
+                "cannot attach to a stopped container, start it first",
+            ));
         }
         if state("Paused") {
-            return Err(Failure::usage("cannot attach to a paused container, unpause it first"));
+            return Err(Failure::usage(
+                "cannot attach to a paused container, unpause it first",
+            ));
         }
         if state("Restarting") {
-            return Err(Failure::usage("cannot attach to a restarting container, wait until it is running"));
+            return Err(Failure::usage(
+                "cannot attach to a restarting container, wait until it is running",
+            ));
         }
         let id = found["Id"].as_str().unwrap_or(&self.container);
         let config = |name: &str| found["Config"][name].as_bool().unwrap_or(false);
-        let attached = Attached { stdin: !self.no_stdin && config("OpenStdin"), stdout: true, stderr: true };
+        let attached = Attached {
+            stdin: !self.no_stdin && config("OpenStdin"),
+            stdout: true,
+            stderr: true,
+        };
         let tty = config("Tty");
         if tty && attached.stdin && !terminal::stdin_is_one() {
             return Err(Failure::usage("the input device is not a TTY"));
         }
-        let (connection, waiting) =
-            tokio::try_join!(run::attach(engine, id, attached, &self.detach_keys), outcome::begin(engine, id, "not-running"))?;
-        let streams = Streams { stdin: attached.stdin, tty, keys: keys::bytes(&self.detach_keys)? };
-        let stay = Stay { engine, id, sig_proxy: self.sig_proxy && !tty };
-        stay.until(connection, streams, async { waiting.document::<Outcome>().await.map_err(Failure::from) }).await
+        let (connection, waiting) = tokio::try_join!(
+            run::attach(engine, id, attached, &self.detach_keys),
+            outcome::begin(engine, id, "not-running")
+        )?;
+        let streams = Streams {
+            stdin: attached.stdin,
+            tty,
+            keys: keys::bytes(&self.detach_keys)?,
+        };
+        let stay = Stay {
+            engine,
+            id,
+            sig_proxy: self.sig_proxy && !tty,
+        };
+        stay.until(connection, streams, async {
+            waiting.document::<Outcome>().await.map_err(Failure::from)
+        })
+        .await
     }
 }
 
@@ -79,7 +104,8 @@ impl Stay<'_> {
         outcome: impl Future<Output = Result<Outcome, Failure>>,
     ) -> Result<Exit, Failure> {
         let signals = self.sig_proxy.then(Caught::now);
-        self.until_catching(signals, connection, streams, outcome).await
+        self.until_catching(signals, connection, streams, outcome)
+            .await
     }
 
     /// The same, with signals that are caught already.
@@ -90,7 +116,9 @@ impl Stay<'_> {
         streams: Streams,
         outcome: impl Future<Output = Result<Outcome, Failure>>,
     ) -> Result<Exit, Failure> {
-        let raw = (streams.tty && streams.stdin).then(RawMode::enter).transpose()?;
+        let raw = (streams.tty && streams.stdin)
+            .then(RawMode::enter)
+            .transpose()?;
         let follows_size = streams.tty && terminal::stdout_is_one();
         let staying = async {
             if pump::run(connection, streams).await? == Ended::Detached {

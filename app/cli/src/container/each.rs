@@ -21,5 +21,9 @@ where
             }
         }
     }
-    if failed { Err(Failure::Reported) } else { Ok(Exit::OK) }
+    if failed {
+        Err(Failure::Reported)
+    } else {
+        Ok(Exit::OK)
+    }
 }

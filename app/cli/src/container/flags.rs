@@ -52,7 +52,11 @@ pub(crate) struct CreateFlags {
     pub(crate) life: LifeFlags,
 
     /// The image, the command and its arguments
-    #[arg(value_name = "IMAGE [COMMAND] [ARG...]", required = true, trailing_var_arg = true)]
+    #[arg(
+        value_name = "IMAGE [COMMAND] [ARG...]",
+        required = true,
+        trailing_var_arg = true
+    )]
     pub(crate) words: Vec<String>,
 }
 

@@ -63,7 +63,11 @@ const HEADINGS: &[(&str, &str)] = &[
 impl Act for List {
     async fn act(self, session: &Session) -> Result<Exit, Failure> {
         let limit = if self.latest { 1 } else { self.last };
-        let wants_size = self.size || self.format.as_ref().is_some_and(|format| format.contains(".Size"));
+        let wants_size = self.size
+            || self
+                .format
+                .as_ref()
+                .is_some_and(|format| format.contains(".Size"));
         let request = Request::get(&["containers", "json"])
             .flag("all", self.all || limit > 0)
             .maybe("limit", (limit > 0).then_some(limit))
@@ -80,7 +84,10 @@ impl Act for List {
         let listing = Listing {
             table: table(wants_size && self.format.is_none()),
             headings: HEADINGS,
-            rows: containers.iter().map(|container| container.row(self.no_trunc, now)).collect(),
+            rows: containers
+                .iter()
+                .map(|container| container.row(self.no_trunc, now))
+                .collect(),
         };
         output::write(listing.shown(self.format.as_deref())?.as_bytes())?;
         Ok(Exit::OK)
@@ -89,7 +96,9 @@ impl Act for List {
 
 fn table(with_size: bool) -> String {
     let size = if with_size { "\t{{.Size}}" } else { "" };
-    format!("{{{{.ID}}}}\t{{{{.Image}}}}\t{{{{.Command}}}}\t{{{{.RunningFor}}}}\t{{{{.Status}}}}\t{{{{.Ports}}}}\t{{{{.Names}}}}{size}")
+    format!(
+        "{{{{.ID}}}}\t{{{{.Image}}}}\t{{{{.Command}}}}\t{{{{.RunningFor}}}}\t{{{{.Status}}}}\t{{{{.Ports}}}}\t{{{{.Names}}}}{size}"
+    )
 }
 
 #[derive(Deserialize)]
@@ -140,7 +149,11 @@ struct Port {
 
 impl Summary {
     fn id(&self, whole: bool) -> String {
-        if whole { self.id.clone() } else { self.id.chars().take(12).collect() }
+        if whole {
+            self.id.clone()
+        } else {
+            self.id.chars().take(12).collect()
+        }
     }
 
     fn row(&self, whole: bool, now: Timestamp) -> Row {
@@ -149,8 +162,24 @@ impl Summary {
             ("CreatedAt", ago::spelled(self.created)),
             ("ID", self.id(whole)),
             ("Image", self.image(whole)),
-            ("Labels", self.labels.iter().flatten().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")),
-            ("LocalVolumes", self.mounts.iter().flatten().filter(|mount| mount.driver == "local").count().to_string()),
+            (
+                "Labels",
+                self.labels
+                    .iter()
+                    .flatten()
+                    .map(|(key, value)| format!("{key}={value}"))
+                    .collect::<Vec<_>>()
+                    .join(","),
+            ),
+            (
+                "LocalVolumes",
+                self.mounts
+                    .iter()
+                    .flatten()
+                    .filter(|mount| mount.driver == "local")
+                    .count()
+                    .to_string(),
+            ),
             ("Mounts", self.mounts(whole)),
             ("Names", self.names()),
             ("Networks", self.networks()),
@@ -168,27 +197,61 @@ impl Summary {
             return "<no image>".to_owned();
         }
         let bare = self.image.strip_prefix("sha256:").unwrap_or(&self.image);
-        let id = self.image_id.strip_prefix("sha256:").unwrap_or(&self.image_id);
-        if !whole && !id.is_empty() && id == bare { bare.chars().take(12).collect() } else { self.image.clone() }
+        let id = self
+            .image_id
+            .strip_prefix("sha256:")
+            .unwrap_or(&self.image_id);
+        if !whole && !id.is_empty() && id == bare {
+            bare.chars().take(12).collect()
+        } else {
+            self.image.clone()
+        }
     }
 
     /// Names without the slash; those of links, which hold one more, only when all is shown.
     fn names(&self) -> String {
-        let names = self.names.iter().flatten().map(|name| name.trim_start_matches('/'));
-        names.filter(|name| !name.contains('/')).collect::<Vec<_>>().join(",")
+        let names = self
+            .names
+            .iter()
+            .flatten()
+            .map(|name| name.trim_start_matches('/'));
+        names
+            .filter(|name| !name.contains('/'))
+            .collect::<Vec<_>>()
+            .join(",")
     }
 
     fn networks(&self) -> String {
-        let networks = self.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
-        networks.iter().flat_map(|networks| networks.keys().cloned()).collect::<Vec<_>>().join(",")
+        let networks = self
+            .network_settings
+            .as_ref()
+            .and_then(|settings| settings.networks.as_ref());
+        networks
+            .iter()
+            .flat_map(|networks| networks.keys().cloned())
+            .collect::<Vec<_>>()
+            .join(",")
     }
 
     fn mounts(&self, whole: bool) -> String {
         let name = |mount: &Mount| {
-            let name = if mount.name.is_empty() { &mount.source } else { &mount.name };
-            if whole { name.clone() } else { shortened(name, 15) }
+            let name = if mount.name.is_empty() {
+                &mount.source
+            } else {
+                &mount.name
+            };
+            if whole {
+                name.clone()
+            } else {
+                shortened(name, 15)
+            }
         };
-        self.mounts.iter().flatten().map(name).collect::<Vec<_>>().join(",")
+        self.mounts
+            .iter()
+            .flatten()
+            .map(name)
+            .collect::<Vec<_>>()
+            .join(",")
     }
 
     fn size(&self) -> String {
@@ -201,9 +264,20 @@ impl Summary {
 }
 
 fn quoted(command: &str, whole: bool) -> String {
-    let shown = if whole { command.to_owned() } else { shortened(command, 20) };
+    let shown = if whole {
+        command.to_owned()
+    } else {
+        shortened(command, 20)
+    };
     // Go's quoting is JSON's, for what commands hold.
-    format!("\"{}\"", shown.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\t', "\\t"))
+    format!(
+        "\"{}\"",
+        shown
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n")
+            .replace('\t', "\\t")
+    )
 }
 
 /// At most so many characters, the last being an ellipsis when some are missing.
@@ -217,7 +291,14 @@ pub(crate) fn shortened(text: &str, most: usize) -> String {
 /// Ports as Docker shows them; neighbours become ranges.
 fn ports(ports: &[Port]) -> String {
     let mut sorted: Vec<&Port> = ports.iter().collect();
-    sorted.sort_by_key(|port| (port.private_port, &port.ip, port.public_port, &port.protocol));
+    sorted.sort_by_key(|port| {
+        (
+            port.private_port,
+            &port.ip,
+            port.public_port,
+            &port.protocol,
+        )
+    });
     let mut groups: Vec<(&Port, u16)> = Vec::new();
     let mut taken = vec![false; sorted.len()];
     for at in 0..sorted.len() {
@@ -240,16 +321,30 @@ fn ports(ports: &[Port]) -> String {
         }
         groups.push((first, length));
     }
-    groups.iter().map(|(first, length)| port_range(first, *length)).collect::<Vec<_>>().join(", ")
+    groups
+        .iter()
+        .map(|(first, length)| port_range(first, *length))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn port_range(first: &Port, length: u16) -> String {
-    let span = |start: u16| if length == 0 { start.to_string() } else { format!("{start}-{}", start + length) };
+    let span = |start: u16| {
+        if length == 0 {
+            start.to_string()
+        } else {
+            format!("{start}-{}", start + length)
+        }
+    };
     let inside = format!("{}/{}", span(first.private_port), first.protocol);
     if first.public_port == 0 {
         return inside;
     }
-    let ip = if first.ip.contains(':') { format!("[{}]", first.ip) } else { first.ip.clone() };
+    let ip = if first.ip.contains(':') {
+        format!("[{}]", first.ip)
+    } else {
+        first.ip.clone()
+    };
     format!("{ip}:{}->{inside}", span(first.public_port))
 }
 
@@ -258,22 +353,42 @@ mod tests {
     use super::*;
 
     fn port(ip: &str, private_port: u16, public_port: u16) -> Port {
-        Port { ip: ip.to_owned(), private_port, public_port, protocol: "tcp".to_owned() }
+        Port {
+            ip: ip.to_owned(),
+            private_port,
+            public_port,
+            protocol: "tcp".to_owned(),
+        }
     }
 
     #[test]
     fn ports_are_grouped_as_docker_groups_them() {
         let check = |list: &[Port], expected: &str| assert_eq!(ports(list), expected);
         check(&[port("", 80, 0)], "80/tcp");
-        check(&[port("0.0.0.0", 80, 8080), port("::", 80, 8080)], "0.0.0.0:8080->80/tcp, [::]:8080->80/tcp");
-        check(&[port("", 81, 0), port("", 80, 0), port("", 82, 0)], "80-82/tcp");
-        check(&[port("1.2.3.4", 80, 80), port("1.2.3.4", 81, 81)], "1.2.3.4:80-81->80-81/tcp");
-        check(&[port("1.2.3.4", 80, 90), port("1.2.3.4", 81, 91)], "1.2.3.4:90->80/tcp, 1.2.3.4:91->81/tcp");
+        check(
+            &[port("0.0.0.0", 80, 8080), port("::", 80, 8080)],
+            "0.0.0.0:8080->80/tcp, [::]:8080->80/tcp",
+        );
+        check(
+            &[port("", 81, 0), port("", 80, 0), port("", 82, 0)],
+            "80-82/tcp",
+        );
+        check(
+            &[port("1.2.3.4", 80, 80), port("1.2.3.4", 81, 81)],
+            "1.2.3.4:80-81->80-81/tcp",
+        );
+        check(
+            &[port("1.2.3.4", 80, 90), port("1.2.3.4", 81, 91)],
+            "1.2.3.4:90->80/tcp, 1.2.3.4:91->81/tcp",
+        );
     }
 
     #[test]
     fn commands_are_quoted_and_shortened() {
-        assert_eq!(quoted("sh -c 'while true; do x; done'", false), "\"sh -c 'while true; …\"");
+        assert_eq!(
+            quoted("sh -c 'while true; do x; done'", false),
+            "\"sh -c 'while true; …\""
+        );
         assert_eq!(quoted("echo \"a\"", true), "\"echo \\\"a\\\"\"");
     }
 }

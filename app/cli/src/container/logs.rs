@@ -40,7 +40,12 @@ impl Act for Logs {
     async fn act(self, session: &Session) -> Result<Exit, Failure> {
         let engine = session.engine()?;
         let now = Timestamp::now();
-        let moment = |text: &Option<String>| text.as_deref().map(|text| moment::seconds(text, now)).transpose().map_err(Failure::usage);
+        let moment = |text: &Option<String>| {
+            text.as_deref()
+                .map(|text| moment::seconds(text, now))
+                .transpose()
+                .map_err(Failure::usage)
+        };
         let request = Request::get(&["containers", &self.container, "logs"])
             .query("stdout", "1")
             .query("stderr", "1")
@@ -76,7 +81,10 @@ impl Act for Logs {
 
 impl Logs {
     async fn has_terminal(&self, session: &Session) -> Result<bool, Failure> {
-        let container: Value = session.engine()?.ask(Request::get(&["containers", &self.container, "json"])).await?;
+        let container: Value = session
+            .engine()?
+            .ask(Request::get(&["containers", &self.container, "json"]))
+            .await?;
         Ok(container["Config"]["Tty"].as_bool().unwrap_or(false))
     }
 }

@@ -22,14 +22,24 @@ struct OutcomeError {
 }
 
 /// Begins to wait; when this returns the engine waits, and the answer's body is the outcome.
-pub(crate) async fn begin(engine: &Engine, container: &str, condition: &str) -> Result<Answer, EngineError> {
-    engine.send(Request::post(&["containers", container, "wait"]).query("condition", condition)).await
+pub(crate) async fn begin(
+    engine: &Engine,
+    container: &str,
+    condition: &str,
+) -> Result<Answer, EngineError> {
+    engine
+        .send(Request::post(&["containers", container, "wait"]).query("condition", condition))
+        .await
 }
 
 impl Outcome {
     /// The exit code of the container as this program's own.
     pub(crate) fn exit(&self) -> Exit {
-        if let Some(error) = self.error.as_ref().filter(|error| !error.message.is_empty()) {
+        if let Some(error) = self
+            .error
+            .as_ref()
+            .filter(|error| !error.message.is_empty())
+        {
             eprintln!("proa: {}", error.message);
             return Exit(125);
         }
@@ -46,7 +56,11 @@ impl Outcome {
 pub(crate) fn start_code(failure: &Failure) -> i32 {
     let message = failure.to_string();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    if says(&["executable file not found", "no such file or directory", "system cannot find the file specified"]) {
+    if says(&[
+        "executable file not found",
+        "no such file or directory",
+        "system cannot find the file specified",
+    ]) {
         127
     } else if says(&["permission denied", "is a directory"]) {
         126
@@ -62,7 +76,10 @@ mod tests {
     #[test]
     fn a_command_that_is_not_there_is_127() {
         let code = |message: &str| start_code(&Failure::usage(message));
-        assert_eq!(code("exec: \"x\": executable file not found in $PATH: unknown"), 127);
+        assert_eq!(
+            code("exec: \"x\": executable file not found in $PATH: unknown"),
+            127
+        );
         assert_eq!(code("exec: \"/etc\": permission denied: unknown"), 126);
         assert_eq!(code("invalid mount"), 125);
     }

@@ -15,9 +15,9 @@ use crate::failure::{Exit, Failure};
 use crate::flags::keys;
 use crate::output;
 use crate::session::Session;
+use crate::terminal;
 use crate::terminal::pump::Streams;
 use crate::terminal::signals::Caught;
-use crate::terminal;
 use crate::verb::Act;
 
 /// Flags of `run`.
@@ -38,18 +38,24 @@ pub(crate) struct Run {
 
 impl Act for Run {
     async fn act(self, session: &Session) -> Result<Exit, Failure> {
-        self.run(session).await.map_err(|failure| failure.with_code(125))
+        self.run(session)
+            .await
+            .map_err(|failure| failure.with_code(125))
     }
 }
 
 impl Run {
     async fn run(self, session: &Session) -> Result<Exit, Failure> {
         if self.detach && !self.flags.attach.is_empty() {
-            return Err(Failure::usage("conflicting options: -d cannot be used with -a"));
+            return Err(Failure::usage(
+                "conflicting options: -d cannot be used with -a",
+            ));
         }
         let attached = Attached::of(&self.flags, self.detach)?;
         if self.flags.tty && attached.stdin && !terminal::stdin_is_one() {
-            return Err(Failure::usage("the input device is not a TTY: leave -t out to feed standard input from elsewhere"));
+            return Err(Failure::usage(
+                "the input device is not a TTY: leave -t out to feed standard input from elsewhere",
+            ));
         }
         let keys = keys::bytes(&self.detach_keys)?;
         let engine = session.engine()?;
@@ -71,9 +77,15 @@ impl Run {
         keys: Vec<u8>,
         signals: Option<Caught>,
     ) -> Result<Exit, Failure> {
-        let condition = if self.flags.rm { "removed" } else { "next-exit" };
-        let (connection, waiting) =
-            tokio::try_join!(attach(engine, id, attached, &self.detach_keys), outcome::begin(engine, id, condition))?;
+        let condition = if self.flags.rm {
+            "removed"
+        } else {
+            "next-exit"
+        };
+        let (connection, waiting) = tokio::try_join!(
+            attach(engine, id, attached, &self.detach_keys),
+            outcome::begin(engine, id, condition)
+        )?;
         if let Err(failure) = start(engine, id).await {
             if self.flags.rm {
                 // The engine removes it; the name is free when this program ends.
@@ -81,10 +93,19 @@ impl Run {
             }
             return Err(failure);
         }
-        let streams = Streams { stdin: attached.stdin, tty: self.flags.tty, keys };
-        let stay = Stay { engine, id, sig_proxy: self.sig_proxy };
+        let streams = Streams {
+            stdin: attached.stdin,
+            tty: self.flags.tty,
+            keys,
+        };
+        let stay = Stay {
+            engine,
+            id,
+            sig_proxy: self.sig_proxy,
+        };
         let outcome = async { waiting.document::<Outcome>().await.map_err(Failure::from) };
-        stay.until_catching(signals, connection, streams, outcome).await
+        stay.until_catching(signals, connection, streams, outcome)
+            .await
     }
 }
 
@@ -107,7 +128,10 @@ pub(crate) async fn attach(
 
 /// Starts a container; the failure carries the exit code that tells why.
 pub(crate) async fn start(engine: &Engine, id: &str) -> Result<(), Failure> {
-    let started = engine.order(Request::post(&["containers", id, "start"])).await.map_err(Failure::from);
+    let started = engine
+        .order(Request::post(&["containers", id, "start"]))
+        .await
+        .map_err(Failure::from);
     started.map_err(|failure| {
         let code = outcome::start_code(&failure);
         failure.with_code(code)

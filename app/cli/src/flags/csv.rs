@@ -5,7 +5,11 @@ pub(crate) fn fields(text: &str) -> Result<Vec<String>, String> {
     let mut fields = Vec::new();
     let mut rest = text;
     loop {
-        let (field, after) = if let Some(quoted) = rest.strip_prefix('"') { quoted_field(quoted, text)? } else { bare_field(rest) };
+        let (field, after) = if let Some(quoted) = rest.strip_prefix('"') {
+            quoted_field(quoted, text)?
+        } else {
+            bare_field(rest)
+        };
         fields.push(field);
         match after {
             Some(after) => rest = after,
@@ -55,7 +59,12 @@ mod tests {
 
     #[test]
     fn quotes_protect_commas() {
-        let check = |text: &str, expected: &[&str]| assert_eq!(fields(text), Ok(expected.iter().map(|f| (*f).to_owned()).collect()));
+        let check = |text: &str, expected: &[&str]| {
+            assert_eq!(
+                fields(text),
+                Ok(expected.iter().map(|f| (*f).to_owned()).collect())
+            )
+        };
         check("a,b=c", &["a", "b=c"]);
         check("\"a,b\",c", &["a,b", "c"]);
         check("\"a\"\"b\"", &["a\"b"]);

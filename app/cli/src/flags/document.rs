@@ -19,7 +19,11 @@ impl Document {
             Value::Object(map) => map.is_empty(),
             Value::Bool(true) => false,
         };
-        if says_nothing { self } else { self.always(name, value) }
+        if says_nothing {
+            self
+        } else {
+            self.always(name, value)
+        }
     }
 
     /// Adds a field whatever its value.
@@ -51,7 +55,17 @@ mod tests {
     #[test]
     fn what_says_nothing_is_left_out() {
         let mut document = Document::default();
-        document.put("A", "").put("B", 0).put("C", false).put("D", None::<i64>).put("E", 5).put("F", Some(-1)).always("G", false);
-        assert_eq!(document.into_value(), serde_json::json!({"E": 5, "F": -1, "G": false}));
+        document
+            .put("A", "")
+            .put("B", 0)
+            .put("C", false)
+            .put("D", None::<i64>)
+            .put("E", 5)
+            .put("F", Some(-1))
+            .always("G", false);
+        assert_eq!(
+            document.into_value(),
+            serde_json::json!({"E": 5, "F": -1, "G": false})
+        );
     }
 }

@@ -15,9 +15,13 @@ pub(crate) fn nanoseconds(text: &str) -> Result<i64, String> {
     }
     let mut total = 0_f64;
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).ok_or_else(bad)?;
+        let digits = rest
+            .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+            .ok_or_else(bad)?;
         let (number, after) = rest.split_at(digits);
-        let unit_end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let unit_end = after
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(after.len());
         let (unit, after) = after.split_at(unit_end);
         let factor = match unit {
             "ns" => 1.0,
@@ -41,7 +45,13 @@ mod tests {
 
     #[test]
     fn durations_are_gos() {
-        for (text, expected) in [("0", 0), ("1s", 1_000_000_000), ("1m30s", 90_000_000_000), ("1.5h", 5_400_000_000_000), ("5ms", 5_000_000)] {
+        for (text, expected) in [
+            ("0", 0),
+            ("1s", 1_000_000_000),
+            ("1m30s", 90_000_000_000),
+            ("1.5h", 5_400_000_000_000),
+            ("5ms", 5_000_000),
+        ] {
             assert_eq!(nanoseconds(text), Ok(expected), "{text}");
         }
         for text in ["", "5", "s", "1x", "1.s.2"] {

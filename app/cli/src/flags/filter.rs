@@ -9,9 +9,13 @@ pub(crate) fn query(filters: &[String]) -> Result<Option<String>, Failure> {
     let mut map: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for filter in filters {
         let Some((key, value)) = filter.split_once('=') else {
-            return Err(Failure::usage(format!("invalid filter {filter:?}: expected name=value")));
+            return Err(Failure::usage(format!(
+                "invalid filter {filter:?}: expected name=value"
+            )));
         };
-        map.entry(key.trim().to_ascii_lowercase()).or_default().push(value.trim());
+        map.entry(key.trim().to_ascii_lowercase())
+            .or_default()
+            .push(value.trim());
     }
     Ok((!map.is_empty()).then(|| serde_json::json!(map).to_string()))
 }

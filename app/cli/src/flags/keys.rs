@@ -7,7 +7,13 @@ pub(crate) fn bytes(text: &str) -> Result<Vec<u8>, Failure> {
     if text.is_empty() {
         return Ok(vec![0x10, 0x11]);
     }
-    text.split(',').map(|key| byte(key).ok_or_else(|| Failure::usage(format!("invalid detach keys {text:?}: unknown key {key:?}")))).collect()
+    text.split(',')
+        .map(|key| {
+            byte(key).ok_or_else(|| {
+                Failure::usage(format!("invalid detach keys {text:?}: unknown key {key:?}"))
+            })
+        })
+        .collect()
 }
 
 fn byte(key: &str) -> Option<u8> {
@@ -17,16 +23,18 @@ fn byte(key: &str) -> Option<u8> {
     };
     match key.strip_prefix("ctrl-") {
         Some("?") => Some(0x7f),
-        Some(rest) => single(rest).map(|c| c.to_ascii_lowercase()).and_then(|c| match c {
-            b'a'..=b'z' => Some(c - b'a' + 1),
-            b'@' => Some(0),
-            b'[' => Some(27),
-            b'\\' => Some(28),
-            b']' => Some(29),
-            b'^' => Some(30),
-            b'_' => Some(31),
-            _ => None,
-        }),
+        Some(rest) => single(rest)
+            .map(|c| c.to_ascii_lowercase())
+            .and_then(|c| match c {
+                b'a'..=b'z' => Some(c - b'a' + 1),
+                b'@' => Some(0),
+                b'[' => Some(27),
+                b'\\' => Some(28),
+                b']' => Some(29),
+                b'^' => Some(30),
+                b'_' => Some(31),
+                _ => None,
+            }),
         None if key == "DEL" => Some(0x7f),
         None => single(key),
     }
@@ -38,7 +46,12 @@ mod tests {
 
     #[test]
     fn keys_are_control_characters_or_plain() {
-        for (text, expected) in [("", &[16, 17][..]), ("ctrl-p,ctrl-q", &[16, 17]), ("ctrl-[,x", &[27, b'x']), ("ctrl-@", &[0])] {
+        for (text, expected) in [
+            ("", &[16, 17][..]),
+            ("ctrl-p,ctrl-q", &[16, 17]),
+            ("ctrl-[,x", &[27, b'x']),
+            ("ctrl-@", &[0]),
+        ] {
             assert_eq!(bytes(text).ok().as_deref(), Some(expected), "{text}");
         }
         assert!(bytes("ctrl-1").is_err() && bytes("ab").is_err());

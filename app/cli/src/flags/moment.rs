@@ -9,10 +9,15 @@ use super::duration;
 /// Reads a moment, as `seconds.nanoseconds` since 1970, which is what the engine takes.
 pub(crate) fn seconds(text: &str, now: Timestamp) -> Result<String, String> {
     if let Ok(ago) = duration::nanoseconds(text) {
-        let moment = now.checked_sub(SignedDuration::from_nanos(ago)).map_err(|error| error.to_string())?;
+        let moment = now
+            .checked_sub(SignedDuration::from_nanos(ago))
+            .map_err(|error| error.to_string())?;
         return Ok(spelled(moment));
     }
-    if !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.') && text.matches('.').count() < 2 {
+    if !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_digit() || c == '.')
+        && text.matches('.').count() < 2
+    {
         return Ok(text.to_owned());
     }
     if let Ok(moment) = text.parse::<Timestamp>() {
@@ -35,7 +40,11 @@ fn local(text: &str) -> Option<Timestamp> {
 
 fn spelled(moment: Timestamp) -> String {
     let nanos = moment.as_nanosecond();
-    format!("{}.{:09}", nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000))
+    format!(
+        "{}.{:09}",
+        nanos.div_euclid(1_000_000_000),
+        nanos.rem_euclid(1_000_000_000)
+    )
 }
 
 #[cfg(test)]
@@ -45,7 +54,9 @@ mod tests {
     #[test]
     fn moments_are_absolute_or_ago() {
         let now = Timestamp::from_second(1_000_000).expect("a moment");
-        let check = |text: &str, expected: &str| assert_eq!(seconds(text, now).as_deref(), Ok(expected), "{text}");
+        let check = |text: &str, expected: &str| {
+            assert_eq!(seconds(text, now).as_deref(), Ok(expected), "{text}")
+        };
         check("10m", "999400.000000000");
         check("1136073845", "1136073845");
         check("1136073845.000000001", "1136073845.000000001");

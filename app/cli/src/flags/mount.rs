@@ -10,8 +10,12 @@ use crate::failure::Failure;
 
 /// Reads one `--mount`; a relative source of a bind is taken from `here`.
 pub(crate) fn parse(text: &str, here: &Path) -> Result<Value, Failure> {
-    let bad = |what: String| Failure::usage(format!("invalid argument {text:?} for --mount: {what}"));
-    let mut draft = Draft { kind: "volume".to_owned(), ..Draft::default() };
+    let bad =
+        |what: String| Failure::usage(format!("invalid argument {text:?} for --mount: {what}"));
+    let mut draft = Draft {
+        kind: "volume".to_owned(),
+        ..Draft::default()
+    };
     for (key, value) in csv::pairs(text).map_err(bad)? {
         draft.set(&key, value.as_deref()).map_err(bad)?;
     }
@@ -46,7 +50,8 @@ impl Draft {
             "bind-nonrecursive" => drop(self.bind.put("NonRecursive", flag()?)),
             "bind-create-src" => drop(self.bind.put("CreateMountpoint", flag()?)),
             _ => {
-                let value = value.ok_or_else(|| format!("invalid field {key:?}: expected key=value"))?;
+                let value =
+                    value.ok_or_else(|| format!("invalid field {key:?}: expected key=value"))?;
                 self.set_text(key, value)?;
             }
         }
@@ -71,7 +76,8 @@ impl Draft {
             "image-subpath" => drop(self.image.put("Subpath", value)),
             "tmpfs-size" => drop(self.tmpfs.put("SizeBytes", bytes::positive(value)?)),
             "tmpfs-mode" => {
-                let mode = u32::from_str_radix(value, 8).map_err(|_| format!("invalid value for {key}: {value}"))?;
+                let mode = u32::from_str_radix(value, 8)
+                    .map_err(|_| format!("invalid value for {key}: {value}"))?;
                 self.tmpfs.put("Mode", mode);
             }
             _ => return Err(format!("unexpected key {key:?} in {key}={value}")),
@@ -85,7 +91,11 @@ impl Draft {
             "disabled" => drop(self.bind.put("NonRecursive", true)),
             "writable" => drop(self.bind.put("ReadOnlyNonRecursive", true)),
             "readonly" => drop(self.bind.put("ReadOnlyForceRecursive", true)),
-            _ => return Err(format!("invalid value for bind-recursive: {value}: expected enabled, disabled, writable or readonly")),
+            _ => {
+                return Err(format!(
+                    "invalid value for bind-recursive: {value}: expected enabled, disabled, writable or readonly"
+                ));
+            }
         }
         Ok(())
     }
@@ -94,7 +104,10 @@ impl Draft {
         if !self.has_target {
             return Err("target is required".to_owned());
         }
-        if !matches!(self.kind.as_str(), "bind" | "volume" | "tmpfs" | "image" | "npipe" | "cluster") {
+        if !matches!(
+            self.kind.as_str(),
+            "bind" | "volume" | "tmpfs" | "image" | "npipe" | "cluster"
+        ) {
             return Err(format!("unknown type {:?}", self.kind));
         }
         if self.kind == "bind" && self.source.starts_with('.') {
@@ -102,15 +115,27 @@ impl Draft {
         }
         if !self.driver.is_empty() || !self.driver_options.is_empty() {
             let mut driver = Document::default();
-            driver.put("Name", &self.driver).put("Options", super::pairs::map(&self.driver_options));
+            driver
+                .put("Name", &self.driver)
+                .put("Options", super::pairs::map(&self.driver_options));
             self.volume.put("DriverConfig", driver);
         }
         self.volume.put("Labels", super::pairs::map(&self.labels));
-        let options = [("bind", "BindOptions", self.bind), ("volume", "VolumeOptions", self.volume), ("image", "ImageOptions", self.image), ("tmpfs", "TmpfsOptions", self.tmpfs)];
-        self.mount.always("Type", &self.kind).put("Source", &self.source);
+        let options = [
+            ("bind", "BindOptions", self.bind),
+            ("volume", "VolumeOptions", self.volume),
+            ("image", "ImageOptions", self.image),
+            ("tmpfs", "TmpfsOptions", self.tmpfs),
+        ];
+        self.mount
+            .always("Type", &self.kind)
+            .put("Source", &self.source);
         for (kind, field, document) in options {
             if document != Document::default() && kind != self.kind {
-                return Err(format!("cannot mix {kind} options with a mount of type {}", self.kind));
+                return Err(format!(
+                    "cannot mix {kind} options with a mount of type {}",
+                    self.kind
+                ));
             }
             self.mount.put(field, document);
         }
@@ -133,9 +158,15 @@ pub(crate) fn volume(text: &str, here: &Path) -> Result<Volume, Failure> {
         return Ok(Volume::Anonymous(text.to_owned()));
     };
     if source.is_empty() || rest.is_empty() {
-        return Err(Failure::usage(format!("invalid volume specification: {text:?}: expected source:target[:options]")));
+        return Err(Failure::usage(format!(
+            "invalid volume specification: {text:?}: expected source:target[:options]"
+        )));
     }
-    let source = if source.starts_with('.') { absolute(source, here) } else { source.to_owned() };
+    let source = if source.starts_with('.') {
+        absolute(source, here)
+    } else {
+        source.to_owned()
+    };
     Ok(Volume::Bind(format!("{source}:{rest}")))
 }
 
@@ -168,14 +199,21 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &str) {
-        let shown = parse(text, Path::new("/home/me")).map_or_else(|failure| failure.to_string(), |mount| mount.to_string());
+        let shown = parse(text, Path::new("/home/me"))
+            .map_or_else(|failure| failure.to_string(), |mount| mount.to_string());
         assert!(shown.ends_with(expected), "{text}: {shown}");
     }
 
     #[test]
     fn mounts_carry_only_the_options_of_their_type() {
-        check("source=v,target=/d", r#"{"Target":"/d","Type":"volume","Source":"v"}"#);
-        check("type=bind,src=./x,dst=/d,ro", r#"{"Target":"/d","ReadOnly":true,"Type":"bind","Source":"/home/me/x"}"#);
+        check(
+            "source=v,target=/d",
+            r#"{"Target":"/d","Type":"volume","Source":"v"}"#,
+        );
+        check(
+            "type=bind,src=./x,dst=/d,ro",
+            r#"{"Target":"/d","ReadOnly":true,"Type":"bind","Source":"/home/me/x"}"#,
+        );
         check(
             "type=bind,src=/x,dst=/d,bind-propagation=rslave",
             r#"{"Target":"/d","Type":"bind","Source":"/x","BindOptions":{"Propagation":"rslave"}}"#,
@@ -189,14 +227,19 @@ mod tests {
             r#""VolumeOptions":{"DriverConfig":{"Name":"local","Options":{"type":"tmpfs"}},"Labels":{"a":"b"}}}"#,
         );
         check("type=bind,src=/x", "target is required");
-        check("type=bind,dst=/x,tmpfs-size=1", "cannot mix tmpfs options with a mount of type bind");
+        check(
+            "type=bind,dst=/x,tmpfs-size=1",
+            "cannot mix tmpfs options with a mount of type bind",
+        );
         check("type=x,dst=/x", "unknown type \"x\"");
         check("dst=/x,frob=1", "unexpected key \"frob\" in frob=1");
     }
 
     #[test]
     fn volumes_are_anonymous_or_binds() {
-        let check = |text: &str, expected: Volume| assert_eq!(volume(text, Path::new("/here")).ok(), Some(expected));
+        let check = |text: &str, expected: Volume| {
+            assert_eq!(volume(text, Path::new("/here")).ok(), Some(expected))
+        };
         check("/data", Volume::Anonymous("/data".into()));
         check("name:/data:ro", Volume::Bind("name:/data:ro".into()));
         check("./a/../b:/data", Volume::Bind("/here/b:/data".into()));

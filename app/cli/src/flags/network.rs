@@ -40,10 +40,18 @@ impl Attachment {
                 "ip6" => attachment.ip6 = value,
                 "mac-address" => attachment.mac = value,
                 "link-local-ip" => attachment.link_local.push(value),
-                "gw-priority" => attachment.gateway_priority = value.parse().map_err(|_| bad(format!("not a number: {value}")))?,
+                "gw-priority" => {
+                    attachment.gateway_priority = value
+                        .parse()
+                        .map_err(|_| bad(format!("not a number: {value}")))?
+                }
                 "driver-opt" => {
-                    let (key, value) = value.split_once('=').ok_or_else(|| bad(format!("invalid driver option {value:?}")))?;
-                    attachment.driver_options.insert(key.to_owned(), value.to_owned());
+                    let (key, value) = value
+                        .split_once('=')
+                        .ok_or_else(|| bad(format!("invalid driver option {value:?}")))?;
+                    attachment
+                        .driver_options
+                        .insert(key.to_owned(), value.to_owned());
                 }
                 _ => return Err(bad(format!("unexpected key {key:?}"))),
             }
@@ -54,7 +62,10 @@ impl Attachment {
     /// The endpoint's document; nothing when nothing but the name was said.
     pub(crate) fn settings(&self) -> Value {
         let mut addresses = Document::default();
-        addresses.put("IPv4Address", &self.ip).put("IPv6Address", &self.ip6).put("LinkLocalIPs", &self.link_local);
+        addresses
+            .put("IPv4Address", &self.ip)
+            .put("IPv6Address", &self.ip6)
+            .put("LinkLocalIPs", &self.link_local);
         let mut settings = Document::default();
         settings
             .put("IPAMConfig", addresses)
@@ -77,7 +88,8 @@ mod tests {
     fn a_network_is_a_name_or_a_list_of_settings() {
         let plain = Attachment::parse("host").expect("well-formed");
         assert_eq!((plain.name.as_str(), plain.settings()), ("host", json!({})));
-        let full = Attachment::parse("name=net,alias=a,alias=b,ip=10.0.0.2,driver-opt=x=y").expect("well-formed");
+        let full = Attachment::parse("name=net,alias=a,alias=b,ip=10.0.0.2,driver-opt=x=y")
+            .expect("well-formed");
         let expected = json!({"IPAMConfig": {"IPv4Address": "10.0.0.2"}, "Aliases": ["a", "b"], "DriverOpts": {"x": "y"}});
         assert_eq!((full.name.as_str(), full.settings()), ("net", expected));
         assert!(Attachment::parse("name=x,frob=1").is_err());

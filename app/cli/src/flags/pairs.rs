@@ -16,7 +16,9 @@ pub(crate) fn map(pairs: &[String]) -> BTreeMap<String, String> {
 /// `key=value` to a map, refusing what lacks a value.
 pub(crate) fn strict(flag: &str, pairs: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     match pairs.iter().find(|pair| !pair.contains('=')) {
-        Some(pair) => Err(Failure::usage(format!("invalid --{flag} {pair:?}: expected key=value"))),
+        Some(pair) => Err(Failure::usage(format!(
+            "invalid --{flag} {pair:?}: expected key=value"
+        ))),
         None => Ok(map(pairs)),
     }
 }
@@ -30,12 +32,17 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Gives variables without a value the one they have here; those that are not set here are left out.
-pub(crate) fn environment(variables: Vec<String>, here: &dyn Fn(&str) -> Option<String>) -> Result<Vec<String>, Failure> {
+pub(crate) fn environment(
+    variables: Vec<String>,
+    here: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<String>, Failure> {
     let mut environment = Vec::new();
     for variable in variables {
         let name = variable.split('=').next().unwrap_or_default();
         if name.is_empty() {
-            return Err(Failure::usage(format!("invalid environment variable: {variable:?}")));
+            return Err(Failure::usage(format!(
+                "invalid environment variable: {variable:?}"
+            )));
         }
         if variable.contains('=') {
             environment.push(variable);
@@ -54,12 +61,18 @@ mod tests {
     fn variables_without_a_value_take_the_one_from_here() {
         let given = ["A=1", "B", "C", "D="].map(str::to_owned).to_vec();
         let here = |name: &str| (name == "B").then(|| "two".to_owned());
-        assert_eq!(environment(given, &here).ok(), Some(["A=1", "B=two", "D="].map(str::to_owned).to_vec()));
+        assert_eq!(
+            environment(given, &here).ok(),
+            Some(["A=1", "B=two", "D="].map(str::to_owned).to_vec())
+        );
         assert!(environment(vec!["=x".to_owned()], &here).is_err());
     }
 
     #[test]
     fn files_may_hold_remarks_and_blank_lines() {
-        assert_eq!(lines("\u{feff}# x\n\n A=1 \nB\n").collect::<Vec<_>>(), ["A=1 ", "B"]);
+        assert_eq!(
+            lines("\u{feff}# x\n\n A=1 \nB\n").collect::<Vec<_>>(),
+            ["A=1 ", "B"]
+        );
     }
 }

@@ -23,14 +23,20 @@ impl Ports {
         let mut ports = Self::default();
         for text in publish {
             let bad = |what: &str| Failure::usage(format!("invalid --publish {text:?}: {what}"));
-            let short = if text.contains('=') { long_form(text).map_err(|what| bad(&what))? } else { text.clone() };
+            let short = if text.contains('=') {
+                long_form(text).map_err(|what| bad(&what))?
+            } else {
+                text.clone()
+            };
             ports.publish(&short).map_err(|what| bad(&what))?;
         }
         for text in expose {
             let bad = |what: String| Failure::usage(format!("invalid --expose {text:?}: {what}"));
             let (range, protocol) = protocol(text).map_err(bad)?;
             for port in span(range).map_err(bad)? {
-                ports.exposed.insert(format!("{port}/{protocol}"), json!({}));
+                ports
+                    .exposed
+                    .insert(format!("{port}/{protocol}"), json!({}));
             }
         }
         Ok(ports)
@@ -51,20 +57,31 @@ impl Ports {
             return Err(format!("invalid IP address: {ip}"));
         }
         let container = span(container)?;
-        let host = if host.is_empty() { None } else { Some(span(host)?) };
+        let host = if host.is_empty() {
+            None
+        } else {
+            Some(span(host)?)
+        };
         let (first, count) = (*container.start(), container.clone().count());
         for port in container {
             let offset = port - first;
             let bound = match &host {
                 None => String::new(),
-                Some(range) if range.clone().count() == count => (range.start() + offset).to_string(),
+                Some(range) if range.clone().count() == count => {
+                    (range.start() + offset).to_string()
+                }
                 // One port of a range, whichever is free.
                 Some(range) if count == 1 => format!("{}-{}", range.start(), range.end()),
-                Some(_) => return Err("the ranges of host and container differ in length".to_owned()),
+                Some(_) => {
+                    return Err("the ranges of host and container differ in length".to_owned());
+                }
             };
             let key = format!("{port}/{protocol}");
             self.exposed.insert(key.clone(), json!({}));
-            self.bindings.entry(key).or_default().push(json!({"HostIp": ip, "HostPort": bound}));
+            self.bindings
+                .entry(key)
+                .or_default()
+                .push(json!({"HostIp": ip, "HostPort": bound}));
         }
         Ok(())
     }
@@ -72,7 +89,8 @@ impl Ports {
 
 /// `published=8080,target=80,protocol=tcp` to the short form.
 fn long_form(text: &str) -> Result<String, String> {
-    let (mut published, mut target, mut protocol) = (String::new(), String::new(), "tcp".to_owned());
+    let (mut published, mut target, mut protocol) =
+        (String::new(), String::new(), "tcp".to_owned());
     for (key, value) in csv::pairs(text)? {
         let value = value.ok_or_else(|| format!("{key:?} lacks a value"))?;
         match key.as_str() {
@@ -83,20 +101,32 @@ fn long_form(text: &str) -> Result<String, String> {
             _ => return Err(format!("unexpected key {key:?}")),
         }
     }
-    Ok(if published.is_empty() { format!("{target}/{protocol}") } else { format!("{published}:{target}/{protocol}") })
+    Ok(if published.is_empty() {
+        format!("{target}/{protocol}")
+    } else {
+        format!("{published}:{target}/{protocol}")
+    })
 }
 
 fn protocol(text: &str) -> Result<(&str, String), String> {
     let (address, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let protocol = protocol.to_ascii_lowercase();
-    if matches!(protocol.as_str(), "tcp" | "udp" | "sctp") { Ok((address, protocol)) } else { Err(format!("invalid proto: {protocol}")) }
+    if matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
+        Ok((address, protocol))
+    } else {
+        Err(format!("invalid proto: {protocol}"))
+    }
 }
 
 fn span(text: &str) -> Result<RangeInclusive<u16>, String> {
     let bad = |_| format!("invalid port or range: {text:?}");
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (first, last) = (first.parse().map_err(bad)?, last.parse().map_err(bad)?);
-    if first <= last { Ok(first..=last) } else { Err(format!("invalid range: {text:?}")) }
+    if first <= last {
+        Ok(first..=last)
+    } else {
+        Err(format!("invalid range: {text:?}"))
+    }
 }
 
 #[cfg(test)]
@@ -115,20 +145,39 @@ mod tests {
     fn ports_are_published_in_all_of_dockers_forms() {
         check("80", "{80/tcp:[{HostIp:,HostPort:}]}");
         check("8080:80", "{80/tcp:[{HostIp:,HostPort:8080}]}");
-        check("127.0.0.1:8080:80/udp", "{80/udp:[{HostIp:127.0.0.1,HostPort:8080}]}");
+        check(
+            "127.0.0.1:8080:80/udp",
+            "{80/udp:[{HostIp:127.0.0.1,HostPort:8080}]}",
+        );
         check("127.0.0.1::80", "{80/tcp:[{HostIp:127.0.0.1,HostPort:}]}");
         check("[::1]:1:2", "{2/tcp:[{HostIp:::1,HostPort:1}]}");
-        check("10-11:20-21", "{20/tcp:[{HostIp:,HostPort:10}],21/tcp:[{HostIp:,HostPort:11}]}");
+        check(
+            "10-11:20-21",
+            "{20/tcp:[{HostIp:,HostPort:10}],21/tcp:[{HostIp:,HostPort:11}]}",
+        );
         check("10-19:20", "{20/tcp:[{HostIp:,HostPort:10-19}]}");
-        check("published=8080,target=80", "{80/tcp:[{HostIp:,HostPort:8080}]}");
-        check("1-2:3-5", "error: invalid --publish 1-2:3-5: the ranges of host and container differ in length");
-        check("x:80", "error: invalid --publish x:80: invalid port or range: x");
+        check(
+            "published=8080,target=80",
+            "{80/tcp:[{HostIp:,HostPort:8080}]}",
+        );
+        check(
+            "1-2:3-5",
+            "error: invalid --publish 1-2:3-5: the ranges of host and container differ in length",
+        );
+        check(
+            "x:80",
+            "error: invalid --publish x:80: invalid port or range: x",
+        );
     }
 
     #[test]
     fn exposed_ports_may_be_ranges() {
-        let ports = Ports::parse(&[], &["80-81".to_owned(), "53/udp".to_owned()]).expect("well-formed");
-        assert_eq!(ports.exposed.keys().collect::<Vec<_>>(), ["53/udp", "80/tcp", "81/tcp"]);
+        let ports =
+            Ports::parse(&[], &["80-81".to_owned(), "53/udp".to_owned()]).expect("well-formed");
+        assert_eq!(
+            ports.exposed.keys().collect::<Vec<_>>(),
+            ["53/udp", "80/tcp", "81/tcp"]
+        );
         assert!(ports.bindings.is_empty());
     }
 }

@@ -1,8 +1,8 @@
 //! `pull`: images from a registry.
 
 use clap::Args;
-use proa_host::credentials::{Settings, server_of_image};
 use proa_host::Request;
+use proa_host::credentials::{Settings, server_of_image};
 
 use super::platform;
 use crate::failure::{Exit, Failure};
@@ -41,8 +41,16 @@ impl Act for PullFlags {
         if !self.quiet && !self.all_tags && name.tag.is_none() && name.digest.is_none() {
             output::line("Using default tag: latest")?;
         }
-        let show = if self.quiet { Show::Nothing } else { Show::OnStdout };
-        let pull = Pull { image: self.image.clone(), platform: platform(self.platform.as_ref()), quiet: self.quiet };
+        let show = if self.quiet {
+            Show::Nothing
+        } else {
+            Show::OnStdout
+        };
+        let pull = Pull {
+            image: self.image.clone(),
+            platform: platform(self.platform.as_ref()),
+            quiet: self.quiet,
+        };
         download(session, &pull, show, self.all_tags).await?;
         output::line(&full(&name, self.all_tags))?;
         Ok(Exit::OK)
@@ -59,10 +67,21 @@ pub(crate) struct Pull {
 
 /// Downloads an image and shows how it goes.
 pub(crate) async fn run(session: &Session, pull: &Pull, show: Show) -> Result<(), Failure> {
-    download(session, pull, if pull.quiet { Show::Nothing } else { show }, false).await
+    download(
+        session,
+        pull,
+        if pull.quiet { Show::Nothing } else { show },
+        false,
+    )
+    .await
 }
 
-async fn download(session: &Session, pull: &Pull, show: Show, all_tags: bool) -> Result<(), Failure> {
+async fn download(
+    session: &Session,
+    pull: &Pull,
+    show: Show,
+    all_tags: bool,
+) -> Result<(), Failure> {
     let name = Name::of(&pull.image);
     let tag = match (name.digest, name.tag) {
         (Some(digest), _) => Some(digest),
@@ -98,14 +117,19 @@ impl<'a> Name<'a> {
             Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
             _ => (rest, None),
         };
-        Self { repository, tag, digest }
+        Self {
+            repository,
+            tag,
+            digest,
+        }
     }
 }
 
 /// The name with everything that Docker leaves out, as `pull` prints it at the end.
 fn full(name: &Name<'_>, all_tags: bool) -> String {
     let first = name.repository.split('/').next().unwrap_or_default();
-    let has_domain = name.repository.contains('/') && (first.contains(['.', ':']) || first == "localhost");
+    let has_domain =
+        name.repository.contains('/') && (first.contains(['.', ':']) || first == "localhost");
     let repository = match (has_domain, name.repository.contains('/')) {
         (true, _) => name.repository.to_owned(),
         (false, true) => format!("docker.io/{}", name.repository),

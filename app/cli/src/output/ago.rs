@@ -25,18 +25,13 @@ pub(crate) fn since(seconds: i64, now: Timestamp) -> String {
     format!("{} ago", span(now.as_second() - seconds))
 }
 
-/// How long ago an RFC 3339 moment was; Docker's "never" (year 1) and nonsense give nothing.
-pub(crate) fn since_text(moment: &str, now: Timestamp) -> String {
-    match moment.parse::<Timestamp>() {
-        Ok(moment) if moment.as_second() > -62_000_000_000 => since(moment.as_second(), now),
-        _ => String::new(),
-    }
-}
-
 /// A moment in the local time zone, as Docker's tables spell it in full.
 pub(crate) fn spelled(seconds: i64) -> String {
     match Timestamp::from_second(seconds) {
-        Ok(moment) => moment.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %z %Z").to_string(),
+        Ok(moment) => moment
+            .to_zoned(jiff::tz::TimeZone::system())
+            .strftime("%Y-%m-%d %H:%M:%S %z %Z")
+            .to_string(),
         Err(_) => String::new(),
     }
 }
@@ -63,10 +58,5 @@ mod tests {
         for (seconds, expected) in cases {
             assert_eq!(span(seconds), expected, "{seconds}");
         }
-    }
-
-    #[test]
-    fn never_has_no_age() {
-        assert_eq!(since_text("0001-01-01T00:00:00Z", Timestamp::now()), "");
     }
 }

@@ -20,7 +20,10 @@ pub(crate) struct Listing {
 
 /// Makes a row of pairs.
 pub(crate) fn row<const N: usize>(pairs: [(&str, String); N]) -> Row {
-    pairs.into_iter().map(|(field, text)| (field.to_owned(), Value::String(text))).collect()
+    pairs
+        .into_iter()
+        .map(|(field, text)| (field.to_owned(), Value::String(text)))
+        .collect()
 }
 
 impl Listing {
@@ -29,7 +32,11 @@ impl Listing {
         let format = unescaped(format.unwrap_or("table"));
         match format.trim() {
             "table" => self.as_table(&self.table),
-            "json" => Ok(self.rows.iter().map(|row| compact_json(&Value::Object(row.clone())) + "\n").collect()),
+            "json" => Ok(self
+                .rows
+                .iter()
+                .map(|row| compact_json(&Value::Object(row.clone())) + "\n")
+                .collect()),
             _ => match format.strip_prefix("table ") {
                 Some(template) => self.as_table(template.trim()),
                 None => self.as_lines(&format),
@@ -39,7 +46,10 @@ impl Listing {
 
     fn as_table(&self, template: &str) -> Result<String, Failure> {
         let template = Template::parse(template)?;
-        let headings = self.headings.iter().map(|(field, heading)| ((*field).to_owned(), Value::from(*heading)));
+        let headings = self
+            .headings
+            .iter()
+            .map(|(field, heading)| ((*field).to_owned(), Value::from(*heading)));
         let mut lines = vec![template.render(&Value::Object(headings.collect()))?];
         for row in &self.rows {
             lines.push(template.render(&Value::Object(row.clone()))?);
@@ -73,7 +83,9 @@ mod tests {
             headings: &[("ID", "THING ID"), ("Name", "NAME")],
             rows: vec![row([("ID", "1".to_owned()), ("Name", "a".to_owned())])],
         };
-        let shown = listing.shown(format).unwrap_or_else(|failure| format!("error: {failure}"));
+        let shown = listing
+            .shown(format)
+            .unwrap_or_else(|failure| format!("error: {failure}"));
         assert_eq!(shown, expected);
     }
 
@@ -84,6 +96,9 @@ mod tests {
         check(Some("json"), "{\"ID\":\"1\",\"Name\":\"a\"}\n");
         check(Some("{{.Name}}\\t{{.ID}}"), "a\t1\n");
         check(Some("{{json .Name}}"), "\"a\"\n");
-        check(Some("{{.Other}}"), "error: template: .Other: there is no field \"Other\"");
+        check(
+            Some("{{.Other}}"),
+            "error: template: .Other: there is no field \"Other\"",
+        );
     }
 }

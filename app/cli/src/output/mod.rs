@@ -1,6 +1,7 @@
 //! Text for people: tables, sizes, ages, colours, progress.
 
 pub(crate) mod ago;
+pub(crate) mod archive;
 pub(crate) mod format;
 pub(crate) mod progress;
 pub(crate) mod size;
@@ -18,7 +19,10 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
 
 /// Writes bytes to standard error.
 pub(crate) fn write_error(bytes: &[u8]) -> Result<(), Failure> {
-    io::stderr().lock().write_all(bytes).map_err(|source| Failure::io("write to standard error", source))
+    io::stderr()
+        .lock()
+        .write_all(bytes)
+        .map_err(|source| Failure::io("write to standard error", source))
 }
 
 /// Writes bytes to standard output; a reader that has gone away ends the program quietly, as it does `cat`.

@@ -47,12 +47,19 @@ struct ErrorDetail {
 impl Step {
     /// What went wrong, if this is the message that says so.
     fn failure(&self) -> Option<String> {
-        let detail = self.error_detail.as_ref().map(|detail| detail.message.clone()).filter(|message| !message.is_empty());
+        let detail = self
+            .error_detail
+            .as_ref()
+            .map(|detail| detail.message.clone())
+            .filter(|message| !message.is_empty());
         detail.or_else(|| (!self.error.is_empty()).then(|| self.error.clone()))
     }
 
     fn amount(&self) -> Option<(u64, u64)> {
-        self.progress_detail.as_ref().map(|detail| (detail.current, detail.total)).filter(|amount| *amount != (0, 0))
+        self.progress_detail
+            .as_ref()
+            .map(|detail| (detail.current, detail.total))
+            .filter(|amount| *amount != (0, 0))
     }
 
     /// The line for those who read no bars; steps of an amount are left out.
@@ -86,22 +93,32 @@ pub(crate) async fn follow(mut steps: Lines<Step>, show: Show) -> Result<(), Fai
 enum Board {
     Nothing,
     Lines(Box<dyn Write>),
-    Bars { all: MultiProgress, bars: HashMap<String, ProgressBar> },
+    Bars {
+        all: MultiProgress,
+        bars: HashMap<String, ProgressBar>,
+    },
 }
 
 impl Board {
     fn new(show: Show) -> Self {
         match show {
             Show::Nothing => Self::Nothing,
-            Show::OnStdout if std::io::stdout().is_terminal() => Self::bars(ProgressDrawTarget::stdout()),
-            Show::OnStderr if std::io::stderr().is_terminal() => Self::bars(ProgressDrawTarget::stderr()),
+            Show::OnStdout if std::io::stdout().is_terminal() => {
+                Self::bars(ProgressDrawTarget::stdout())
+            }
+            Show::OnStderr if std::io::stderr().is_terminal() => {
+                Self::bars(ProgressDrawTarget::stderr())
+            }
             Show::OnStdout => Self::Lines(Box::new(std::io::stdout())),
             Show::OnStderr => Self::Lines(Box::new(std::io::stderr())),
         }
     }
 
     fn bars(target: ProgressDrawTarget) -> Self {
-        Self::Bars { all: MultiProgress::with_draw_target(target), bars: HashMap::new() }
+        Self::Bars {
+            all: MultiProgress::with_draw_target(target),
+            bars: HashMap::new(),
+        }
     }
 
     fn show(&mut self, step: &Step) {
@@ -114,7 +131,9 @@ impl Board {
                 }
             }
             Self::Bars { all, bars } if !step.id.is_empty() => {
-                let bar = bars.entry(step.id.clone()).or_insert_with(|| all.add(new_bar(&step.id)));
+                let bar = bars
+                    .entry(step.id.clone())
+                    .or_insert_with(|| all.add(new_bar(&step.id)));
                 advance(bar, step);
             }
             Self::Bars { all, .. } => {
@@ -146,7 +165,12 @@ fn advance(bar: &ProgressBar, step: &Step) {
             bar.set_style(style("{prefix}: {msg} [{bar:40}]").progress_chars("=> "));
             bar.set_length(total);
             bar.set_position(current);
-            bar.set_message(format!("{:<12} {:>8}/{:<8}", step.status, size::short(current), size::short(total)));
+            bar.set_message(format!(
+                "{:<12} {:>8}/{:<8}",
+                step.status,
+                size::short(current),
+                size::short(total)
+            ));
         }
         Some((current, _)) => {
             bar.set_style(style("{prefix}: {msg}"));
@@ -174,16 +198,36 @@ mod tests {
 
     #[test]
     fn lines_leave_amounts_out() {
-        assert_eq!(step(r#"{"status":"Pulling from a","id":"1"}"#).line().as_deref(), Some("1: Pulling from a\n"));
-        assert_eq!(step(r#"{"status":"Digest: x"}"#).line().as_deref(), Some("Digest: x\n"));
-        assert_eq!(step(r#"{"status":"Downloading","id":"1","progressDetail":{"current":1,"total":2}}"#).line(), None);
-        assert_eq!(step(r#"{"stream":"Loaded image: a\n"}"#).line().as_deref(), Some("Loaded image: a\n"));
+        assert_eq!(
+            step(r#"{"status":"Pulling from a","id":"1"}"#)
+                .line()
+                .as_deref(),
+            Some("1: Pulling from a\n")
+        );
+        assert_eq!(
+            step(r#"{"status":"Digest: x"}"#).line().as_deref(),
+            Some("Digest: x\n")
+        );
+        assert_eq!(
+            step(r#"{"status":"Downloading","id":"1","progressDetail":{"current":1,"total":2}}"#)
+                .line(),
+            None
+        );
+        assert_eq!(
+            step(r#"{"stream":"Loaded image: a\n"}"#).line().as_deref(),
+            Some("Loaded image: a\n")
+        );
     }
 
     #[test]
     fn errors_are_found_in_both_places() {
         assert_eq!(step(r#"{"error":"a"}"#).failure().as_deref(), Some("a"));
-        assert_eq!(step(r#"{"error":"a","errorDetail":{"message":"b"}}"#).failure().as_deref(), Some("b"));
+        assert_eq!(
+            step(r#"{"error":"a","errorDetail":{"message":"b"}}"#)
+                .failure()
+                .as_deref(),
+            Some("b")
+        );
         assert_eq!(step(r#"{"status":"x"}"#).failure(), None);
     }
 }

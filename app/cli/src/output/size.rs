@@ -3,11 +3,6 @@
 const THOUSANDS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
 const BINARY: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
-/// With four significant digits and units of a thousand.
-pub(crate) fn decimal(bytes: u64) -> String {
-    scaled(bytes as f64, 1000.0, &THOUSANDS, 4)
-}
-
 /// With three significant digits and units of a thousand: image sizes.
 pub(crate) fn short(bytes: u64) -> String {
     scaled(bytes as f64, 1000.0, &THOUSANDS, 3)
@@ -29,9 +24,17 @@ fn scaled(mut size: f64, base: f64, units: &[&str], digits: usize) -> String {
 
 /// `%.{digits}g`: so many significant digits, no trailing zeros.
 fn significant(value: f64, digits: usize) -> String {
-    let whole = if value < 1.0 { 1 } else { value.log10().floor() as usize + 1 };
+    let whole = if value < 1.0 {
+        1
+    } else {
+        value.log10().floor() as usize + 1
+    };
     let text = format!("{value:.*}", digits.saturating_sub(whole));
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]
@@ -40,9 +43,15 @@ mod tests {
 
     #[test]
     fn sizes_read_as_dockers() {
-        let cases = [(0, "0B"), (999, "999B"), (1000, "1kB"), (1_234_567, "1.235MB"), (2_000_000_000, "2GB")];
+        let cases = [
+            (0, "0B"),
+            (999, "999B"),
+            (1000, "1kB"),
+            (1_234_567, "1.23MB"),
+            (2_000_000_000, "2GB"),
+        ];
         for (bytes, expected) in cases {
-            assert_eq!(decimal(bytes), expected);
+            assert_eq!(short(bytes), expected);
         }
         assert_eq!(short(4_263_000), "4.26MB");
         assert_eq!(short(116_740_000), "117MB");

@@ -14,5 +14,9 @@ pub(crate) fn strong(text: &str) -> String {
 
 fn painted(text: &str, code: &str, terminal: bool) -> String {
     let wanted = terminal && std::env::var_os("NO_COLOR").is_none();
-    if wanted { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    if wanted {
+        format!("\x1b[{code}m{text}\x1b[0m")
+    } else {
+        text.to_owned()
+    }
 }

@@ -1,1 +1,5 @@
-//! Verbs about registrys.
+//! Verbs about registries.
+
+pub(crate) mod login;
+pub(crate) mod logout;
+pub(crate) mod search;

@@ -7,7 +7,10 @@ use super::{TemplateError, functions, print};
 
 /// Runs `nodes` with `value` as the dot and as `$`.
 pub(super) fn run(nodes: &[Node], value: &Value) -> Result<String, TemplateError> {
-    let mut run = Run { out: String::new(), variables: vec![(String::new(), value.clone())] };
+    let mut run = Run {
+        out: String::new(),
+        variables: vec![(String::new(), value.clone())],
+    };
     run.nodes(nodes, value)?;
     Ok(run.out)
 }
@@ -57,12 +60,31 @@ impl Run {
                 }
                 return self.nodes(otherwise, dot);
             }
-            Node::With { pipeline, body, otherwise } => {
+            Node::With {
+                pipeline,
+                body,
+                otherwise,
+            } => {
                 let value = self.pipeline(pipeline, dot)?;
-                return if functions::truth(&value) { self.nodes(body, &value) } else { self.nodes(otherwise, dot) };
+                return if functions::truth(&value) {
+                    self.nodes(body, &value)
+                } else {
+                    self.nodes(otherwise, dot)
+                };
             }
-            Node::Range { key, value, pipeline, body, otherwise } => {
-                return self.range((key.as_ref(), value.as_ref()), pipeline, (body, otherwise), dot);
+            Node::Range {
+                key,
+                value,
+                pipeline,
+                body,
+                otherwise,
+            } => {
+                return self.range(
+                    (key.as_ref(), value.as_ref()),
+                    pipeline,
+                    (body, otherwise),
+                    dot,
+                );
             }
             Node::Break => return Ok(Flow::Break),
             Node::Continue => return Ok(Flow::Continue),
@@ -112,14 +134,23 @@ impl Run {
     }
 
     fn store(&mut self, name: &str, value: &Value, declares: bool) {
-        let known = self.variables.iter_mut().rev().find(|(known, _)| known == name);
+        let known = self
+            .variables
+            .iter_mut()
+            .rev()
+            .find(|(known, _)| known == name);
         match known {
             Some((_, place)) if !declares => *place = value.clone(),
             _ => self.variables.push((name.to_owned(), value.clone())),
         }
     }
 
-    fn command(&mut self, operands: &[Operand], piped: Option<Value>, dot: &Value) -> Result<Value, TemplateError> {
+    fn command(
+        &mut self,
+        operands: &[Operand],
+        piped: Option<Value>,
+        dot: &Value,
+    ) -> Result<Value, TemplateError> {
         let Some((head, rest)) = operands.split_first() else {
             return Ok(Value::Null);
         };
@@ -132,7 +163,9 @@ impl Run {
             Operand::Function(name) => functions::call(name, &arguments),
             Operand::Field(names) if !arguments.is_empty() => method(dot, names, &arguments),
             operand if arguments.is_empty() => self.operand(operand, dot),
-            _ => Err(TemplateError::Unfit("can't give arguments to something that is no function".into())),
+            _ => Err(TemplateError::Unfit(
+                "can't give arguments to something that is no function".into(),
+            )),
         }
     }
 
@@ -143,7 +176,12 @@ impl Run {
             Operand::Function(name) => functions::call(name, &[]),
             Operand::Nested(pipeline, names) => follow(&self.pipeline(pipeline, dot)?, names),
             Operand::Variable(name, names) => {
-                let value = self.variables.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value);
+                let value = self
+                    .variables
+                    .iter()
+                    .rev()
+                    .find(|(known, _)| known == name)
+                    .map(|(_, value)| value);
                 follow(value.unwrap_or(&Value::Null), names)
             }
         }
@@ -153,13 +191,23 @@ impl Run {
 fn items(over: &Value) -> Result<Vec<(Value, Value)>, TemplateError> {
     match over {
         Value::Null => Ok(Vec::new()),
-        Value::Array(list) => Ok(list.iter().enumerate().map(|(index, item)| (index.into(), item.clone())).collect()),
+        Value::Array(list) => Ok(list
+            .iter()
+            .enumerate()
+            .map(|(index, item)| (index.into(), item.clone()))
+            .collect()),
         Value::Object(map) => {
-            let mut pairs: Vec<_> = map.iter().map(|(key, item)| (Value::from(key.as_str()), item.clone())).collect();
+            let mut pairs: Vec<_> = map
+                .iter()
+                .map(|(key, item)| (Value::from(key.as_str()), item.clone()))
+                .collect();
             pairs.sort_by(|(a, _), (b, _)| a.as_str().cmp(&b.as_str()));
             Ok(pairs)
         }
-        other => Err(TemplateError::Unfit(format!("range can't iterate over {}", print::shown(other)))),
+        other => Err(TemplateError::Unfit(format!(
+            "range can't iterate over {}",
+            print::shown(other)
+        ))),
     }
 }
 
@@ -184,13 +232,19 @@ fn no_field(at: &Value, name: &str, names: &[String]) -> TemplateError {
         Value::String(_) => " in a text",
         Value::Array(_) => " in a list",
     };
-    TemplateError::Unfit(format!(".{}: there is no field {name:?}{kind}", names.join(".")))
+    TemplateError::Unfit(format!(
+        ".{}: there is no field {name:?}{kind}",
+        names.join(".")
+    ))
 }
 
 /// The one method that Docker's rows have: `.Label "key"`.
 fn method(dot: &Value, names: &[String], arguments: &[Value]) -> Result<Value, TemplateError> {
     let ([name], [Value::String(key)]) = (names, arguments) else {
-        return Err(TemplateError::Unfit(format!(".{}: takes no arguments", names.join("."))));
+        return Err(TemplateError::Unfit(format!(
+            ".{}: takes no arguments",
+            names.join(".")
+        )));
     };
     if name != "Label" {
         return Err(TemplateError::Unfit(format!(".{name}: takes no arguments")));

@@ -8,8 +8,9 @@ use super::TemplateError;
 use super::print::{self, shown};
 
 const NAMES: [&str; 27] = [
-    "and", "or", "not", "len", "index", "slice", "print", "printf", "println", "html", "urlquery", "eq", "ne", "lt", "le", "gt", "ge",
-    "json", "split", "join", "title", "lower", "upper", "pad", "padlen", "truncate", "js",
+    "and", "or", "not", "len", "index", "slice", "print", "printf", "println", "html", "urlquery",
+    "eq", "ne", "lt", "le", "gt", "ge", "json", "split", "join", "title", "lower", "upper", "pad",
+    "padlen", "truncate", "js",
 ];
 
 /// Whether there is such a function.
@@ -32,8 +33,16 @@ pub(super) fn truth(value: &Value) -> bool {
 /// Calls a function.
 pub(super) fn call(name: &str, arguments: &[Value]) -> Result<Value, TemplateError> {
     let value = match (name, arguments) {
-        ("and", [.., last]) => arguments.iter().find(|value| !truth(value)).unwrap_or(last).clone(),
-        ("or", [.., last]) => arguments.iter().find(|value| truth(value)).unwrap_or(last).clone(),
+        ("and", [.., last]) => arguments
+            .iter()
+            .find(|value| !truth(value))
+            .unwrap_or(last)
+            .clone(),
+        ("or", [.., last]) => arguments
+            .iter()
+            .find(|value| truth(value))
+            .unwrap_or(last)
+            .clone(),
         ("not", [value]) => (!truth(value)).into(),
         ("len", [value]) => length(value)?.into(),
         ("index", [value, keys @ ..]) => index(value, keys)?,
@@ -43,7 +52,9 @@ pub(super) fn call(name: &str, arguments: &[Value]) -> Result<Value, TemplateErr
         ("printf", [Value::String(format), rest @ ..]) => print::formatted(format, rest).into(),
         ("html" | "js", _) => escape(&print::spaced(arguments, false)).into(),
         ("urlquery", _) => print::spaced(arguments, false).into(),
-        ("eq", [first, others @ ..]) if !others.is_empty() => others.iter().any(|other| equal(first, other)).into(),
+        ("eq", [first, others @ ..]) if !others.is_empty() => {
+            others.iter().any(|other| equal(first, other)).into()
+        }
         ("ne", [a, b]) => (!equal(a, b)).into(),
         ("lt", [a, b]) => (order(a, b)? == Ordering::Less).into(),
         ("le", [a, b]) => (order(a, b)? != Ordering::Greater).into(),
@@ -57,20 +68,39 @@ pub(super) fn call(name: &str, arguments: &[Value]) -> Result<Value, TemplateErr
 fn docker(name: &str, arguments: &[Value]) -> Result<Value, TemplateError> {
     let value = match (name, arguments) {
         ("json", [value]) => print::compact_json(value).into(),
-        ("split", [Value::String(text), Value::String(by)]) => text.split(by.as_str()).map(Value::from).collect(),
-        ("join", [Value::Array(list), Value::String(by)]) => list.iter().map(shown).collect::<Vec<_>>().join(by).into(),
+        ("split", [Value::String(text), Value::String(by)]) => {
+            text.split(by.as_str()).map(Value::from).collect()
+        }
+        ("join", [Value::Array(list), Value::String(by)]) => {
+            list.iter().map(shown).collect::<Vec<_>>().join(by).into()
+        }
         ("join", [Value::Null, _]) => "".into(),
         ("title", [value]) => capitalised(&shown(value)).into(),
         ("lower", [value]) => shown(value).to_lowercase().into(),
         ("upper", [value]) => shown(value).to_uppercase().into(),
-        ("truncate", [Value::String(text), Value::Number(count)]) => {
-            text.chars().take(count.as_u64().unwrap_or(0) as usize).collect::<String>().into()
-        }
-        ("pad", [Value::String(text), Value::Number(before), Value::Number(after)]) => {
-            let spaces = |count: &serde_json::Number| " ".repeat(count.as_u64().unwrap_or(0).min(1000) as usize);
+        ("truncate", [Value::String(text), Value::Number(count)]) => text
+            .chars()
+            .take(count.as_u64().unwrap_or(0) as usize)
+            .collect::<String>()
+            .into(),
+        (
+            "pad",
+            [
+                Value::String(text),
+                Value::Number(before),
+                Value::Number(after),
+            ],
+        ) => {
+            let spaces = |count: &serde_json::Number| {
+                " ".repeat(count.as_u64().unwrap_or(0).min(1000) as usize)
+            };
             format!("{}{text}{}", spaces(before), spaces(after)).into()
         }
-        _ => return Err(TemplateError::Unfit(format!("{name}: wrong number or kind of arguments"))),
+        _ => {
+            return Err(TemplateError::Unfit(format!(
+                "{name}: wrong number or kind of arguments"
+            )));
+        }
     };
     Ok(value)
 }
@@ -90,13 +120,21 @@ fn index(value: &Value, keys: &[Value]) -> Result<Value, TemplateError> {
     for key in keys {
         here = match (&here, key) {
             // A key that a map lacks is its zero value, which for Docker's maps of texts is the empty one.
-            (Value::Object(map), Value::String(key)) => map.get(key).cloned().unwrap_or_else(|| zero(map.values().next())),
+            (Value::Object(map), Value::String(key)) => map
+                .get(key)
+                .cloned()
+                .unwrap_or_else(|| zero(map.values().next())),
             (Value::Array(list), Value::Number(at)) => at
                 .as_u64()
                 .and_then(|at| list.get(at as usize).cloned())
                 .ok_or_else(|| TemplateError::Unfit(format!("index: {at} is out of range")))?,
             (Value::Null, _) => Value::Null,
-            (_, key) => return Err(TemplateError::Unfit(format!("index: can't use {} there", shown(key)))),
+            (_, key) => {
+                return Err(TemplateError::Unfit(format!(
+                    "index: can't use {} there",
+                    shown(key)
+                )));
+            }
         };
     }
     Ok(here)
@@ -113,12 +151,20 @@ fn zero(sibling: Option<&Value>) -> Value {
 
 fn slice(value: &Value, bounds: &[Value]) -> Result<Value, TemplateError> {
     let size = length(value)?;
-    let bound = |at: usize, otherwise: usize| bounds.get(at).and_then(Value::as_u64).map_or(otherwise, |bound| bound as usize);
+    let bound = |at: usize, otherwise: usize| {
+        bounds
+            .get(at)
+            .and_then(Value::as_u64)
+            .map_or(otherwise, |bound| bound as usize)
+    };
     let (from, to) = (bound(0, 0), bound(1, size));
     let outside = || TemplateError::Unfit(format!("slice: {from} to {to} is out of range"));
     match value {
         Value::String(text) => text.get(from..to).map(Value::from).ok_or_else(outside),
-        Value::Array(list) => list.get(from..to).map(|part| Value::Array(part.to_vec())).ok_or_else(outside),
+        Value::Array(list) => list
+            .get(from..to)
+            .map(|part| Value::Array(part.to_vec()))
+            .ok_or_else(outside),
         _ => Err(outside()),
     }
 }
@@ -135,9 +181,16 @@ fn order(a: &Value, b: &Value) -> Result<Ordering, TemplateError> {
         (Value::String(a), Value::String(b)) => Ok(a.cmp(b)),
         (Value::Number(a), Value::Number(b)) => match (a.as_i64(), b.as_i64()) {
             (Some(a), Some(b)) => Ok(a.cmp(&b)),
-            _ => Ok(a.as_f64().unwrap_or(0.0).total_cmp(&b.as_f64().unwrap_or(0.0))),
+            _ => Ok(a
+                .as_f64()
+                .unwrap_or(0.0)
+                .total_cmp(&b.as_f64().unwrap_or(0.0))),
         },
-        _ => Err(TemplateError::Unfit(format!("can't compare {} with {}", shown(a), shown(b)))),
+        _ => Err(TemplateError::Unfit(format!(
+            "can't compare {} with {}",
+            shown(a),
+            shown(b)
+        ))),
     }
 }
 
@@ -147,11 +200,19 @@ fn capitalised(text: &str) -> String {
         .flat_map(|c| {
             let upper = starts;
             starts = c.is_whitespace();
-            if upper { c.to_uppercase().collect::<Vec<_>>() } else { vec![c] }
+            if upper {
+                c.to_uppercase().collect::<Vec<_>>()
+            } else {
+                vec![c]
+            }
         })
         .collect()
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&#34;").replace('\'', "&#39;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&#34;")
+        .replace('\'', "&#39;")
 }

@@ -50,7 +50,10 @@ pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, TemplateError> {
             push_text(&mut pieces, before);
             return Ok(pieces);
         };
-        if let Some(after) = action.strip_prefix('-').filter(|after| after.starts_with(char::is_whitespace)) {
+        if let Some(after) = action
+            .strip_prefix('-')
+            .filter(|after| after.starts_with(char::is_whitespace))
+        {
             before = before.trim_end();
             action = after;
         }
@@ -72,7 +75,10 @@ fn push_text(pieces: &mut Vec<Piece>, text: &str) {
 
 /// The tokens of one action, how long it was with its `}}`, and whether that one trims.
 fn inside(action: &str) -> Result<(Vec<Token>, usize, bool), TemplateError> {
-    let mut scanner = Scanner { text: action, at: 0 };
+    let mut scanner = Scanner {
+        text: action,
+        at: 0,
+    };
     let mut tokens = Vec::new();
     scanner.skip_space();
     if scanner.take("/*") {
@@ -150,7 +156,11 @@ impl<'a> Scanner<'a> {
             Some('"') => self.quoted(),
             Some('`') => self.raw(),
             Some('\'') => self.character(),
-            Some('.') => Ok(if glued { Token::Chain(self.names()) } else { Token::Field(self.names()) }),
+            Some('.') => Ok(if glued {
+                Token::Chain(self.names())
+            } else {
+                Token::Field(self.names())
+            }),
             Some('$') => {
                 self.at += 1;
                 Ok(Token::Variable(self.take_while(is_name).to_owned()))
@@ -183,24 +193,34 @@ impl<'a> Scanner<'a> {
     }
 
     fn number(&mut self) -> Result<Token, TemplateError> {
-        let text = self.take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '.' | '_'));
+        let text =
+            self.take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '.' | '_'));
         let digits = text.strip_prefix('+').unwrap_or(text).replace('_', "");
         let whole = match digits.strip_prefix("0x") {
             Some(hex) => i64::from_str_radix(hex, 16).ok(),
             None => digits.parse::<i64>().ok(),
         };
-        let value = whole.map(Value::from).or_else(|| digits.parse::<f64>().ok().map(Value::from));
-        value.map(Token::Literal).ok_or_else(|| malformed(format!("bad number {text:?}")))
+        let value = whole
+            .map(Value::from)
+            .or_else(|| digits.parse::<f64>().ok().map(Value::from));
+        value
+            .map(Token::Literal)
+            .ok_or_else(|| malformed(format!("bad number {text:?}")))
     }
 
     fn raw(&mut self) -> Result<Token, TemplateError> {
         self.at += 1;
         let text = self.take_while(|c| c != '`').to_owned();
-        if self.take("`") { Ok(Token::Literal(Value::String(text))) } else { Err(malformed("unclosed raw string")) }
+        if self.take("`") {
+            Ok(Token::Literal(Value::String(text)))
+        } else {
+            Err(malformed("unclosed raw string"))
+        }
     }
 
     fn quoted(&mut self) -> Result<Token, TemplateError> {
-        self.until_quote('"').map(|text| Token::Literal(Value::String(text)))
+        self.until_quote('"')
+            .map(|text| Token::Literal(Value::String(text)))
     }
 
     fn character(&mut self) -> Result<Token, TemplateError> {
@@ -222,7 +242,12 @@ impl<'a> Scanner<'a> {
                     Some((_, 't')) => text.push('\t'),
                     Some((_, 'r')) => text.push('\r'),
                     Some((_, c @ ('\\' | '"' | '\''))) => text.push(c),
-                    other => return Err(malformed(format!("bad escape \\{}", other.map_or(' ', |(_, c)| c)))),
+                    other => {
+                        return Err(malformed(format!(
+                            "bad escape \\{}",
+                            other.map_or(' ', |(_, c)| c)
+                        )));
+                    }
                 },
                 c if c == quote => {
                     self.at += at + c.len_utf8();

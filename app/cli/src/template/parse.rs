@@ -11,9 +11,22 @@ use super::lex::{Piece, Token};
 pub(super) enum Node {
     Text(String),
     Action(Pipeline),
-    If { arms: Vec<(Pipeline, Vec<Node>)>, otherwise: Vec<Node> },
-    With { pipeline: Pipeline, body: Vec<Node>, otherwise: Vec<Node> },
-    Range { key: Option<String>, value: Option<String>, pipeline: Pipeline, body: Vec<Node>, otherwise: Vec<Node> },
+    If {
+        arms: Vec<(Pipeline, Vec<Node>)>,
+        otherwise: Vec<Node>,
+    },
+    With {
+        pipeline: Pipeline,
+        body: Vec<Node>,
+        otherwise: Vec<Node>,
+    },
+    Range {
+        key: Option<String>,
+        value: Option<String>,
+        pipeline: Pipeline,
+        body: Vec<Node>,
+        otherwise: Vec<Node>,
+    },
     Break,
     Continue,
 }
@@ -44,7 +57,11 @@ pub(super) enum Operand {
 
 /// Reads a whole template.
 pub(super) fn parse(pieces: Vec<Piece>) -> Result<Vec<Node>, TemplateError> {
-    let mut parser = Parser { pieces: pieces.into_iter(), variables: vec![String::new()], depth: 0 };
+    let mut parser = Parser {
+        pieces: pieces.into_iter(),
+        variables: vec![String::new()],
+        depth: 0,
+    };
     let (nodes, end) = parser.body()?;
     match end {
         End::Text => Ok(nodes),
@@ -96,7 +113,9 @@ impl Parser {
                 "range" => nodes.push(self.range(rest())?),
                 "break" => nodes.push(Node::Break),
                 "continue" => nodes.push(Node::Continue),
-                "define" | "template" | "block" => return Err(malformed(format!("{word:?} is not supported"))),
+                "define" | "template" | "block" => {
+                    return Err(malformed(format!("{word:?} is not supported")));
+                }
                 _ => nodes.push(Node::Action(self.pipeline(tokens)?)),
             }
         }
@@ -116,7 +135,9 @@ impl Parser {
         match end {
             End::End => Ok((nodes, None)),
             End::Else(tokens) => Ok((nodes, Some(tokens))),
-            End::Text => Err(malformed(format!("unexpected end of text: {opened_by:?} needs an {{{{end}}}}"))),
+            End::Text => Err(malformed(format!(
+                "unexpected end of text: {opened_by:?} needs an {{{{end}}}}"
+            ))),
         }
     }
 
@@ -155,23 +176,41 @@ impl Parser {
         let pipeline = self.needed(tokens, "with")?;
         let (body, otherwise) = self.two_blocks("with")?;
         self.variables.truncate(known);
-        Ok(Node::With { pipeline, body, otherwise })
+        Ok(Node::With {
+            pipeline,
+            body,
+            otherwise,
+        })
     }
 
     fn range(&mut self, tokens: Vec<Token>) -> Result<Node, TemplateError> {
         let known = self.variables.len();
         let (key, value, rest) = match tokens.as_slice() {
-            [Token::Variable(key), Token::Comma, Token::Variable(value), Token::Declare | Token::Assign, rest @ ..] => {
-                (Some(key.clone()), Some(value.clone()), rest.to_vec())
-            }
-            [Token::Variable(value), Token::Declare | Token::Assign, rest @ ..] => (None, Some(value.clone()), rest.to_vec()),
+            [
+                Token::Variable(key),
+                Token::Comma,
+                Token::Variable(value),
+                Token::Declare | Token::Assign,
+                rest @ ..,
+            ] => (Some(key.clone()), Some(value.clone()), rest.to_vec()),
+            [
+                Token::Variable(value),
+                Token::Declare | Token::Assign,
+                rest @ ..,
+            ] => (None, Some(value.clone()), rest.to_vec()),
             _ => (None, None, tokens),
         };
         let pipeline = self.needed(rest, "range")?;
         self.variables.extend(key.iter().chain(&value).cloned());
         let (body, otherwise) = self.two_blocks("range")?;
         self.variables.truncate(known);
-        Ok(Node::Range { key, value, pipeline, body, otherwise })
+        Ok(Node::Range {
+            key,
+            value,
+            pipeline,
+            body,
+            otherwise,
+        })
     }
 
     fn two_blocks(&mut self, opened_by: &str) -> Result<(Vec<Node>, Vec<Node>), TemplateError> {
@@ -182,14 +221,26 @@ impl Parser {
     }
 
     fn needed(&mut self, tokens: Vec<Token>, of: &str) -> Result<Pipeline, TemplateError> {
-        if tokens.is_empty() { Err(malformed(format!("missing value for {of}"))) } else { self.pipeline(tokens) }
+        if tokens.is_empty() {
+            Err(malformed(format!("missing value for {of}")))
+        } else {
+            self.pipeline(tokens)
+        }
     }
 
     fn pipeline(&mut self, tokens: Vec<Token>) -> Result<Pipeline, TemplateError> {
         let (target, rest) = match tokens.as_slice() {
-            [Token::Variable(name), sign @ (Token::Declare | Token::Assign), rest @ ..] => {
-                (Some(Target { name: name.clone(), declares: *sign == Token::Declare }), rest)
-            }
+            [
+                Token::Variable(name),
+                sign @ (Token::Declare | Token::Assign),
+                rest @ ..,
+            ] => (
+                Some(Target {
+                    name: name.clone(),
+                    declares: *sign == Token::Declare,
+                }),
+                rest,
+            ),
             all => (None, all),
         };
         let mut tokens = rest.iter().cloned().peekable();
@@ -206,11 +257,19 @@ impl Parser {
     }
 
     fn known(&self, name: &String) -> Result<(), TemplateError> {
-        if self.variables.contains(name) { Ok(()) } else { Err(malformed(format!("undefined variable \"${name}\""))) }
+        if self.variables.contains(name) {
+            Ok(())
+        } else {
+            Err(malformed(format!("undefined variable \"${name}\"")))
+        }
     }
 
     /// Commands up to the end or to a closing parenthesis, which is left.
-    fn commands(&mut self, tokens: &mut Tokens<'_>, nesting: usize) -> Result<Vec<Vec<Operand>>, TemplateError> {
+    fn commands(
+        &mut self,
+        tokens: &mut Tokens<'_>,
+        nesting: usize,
+    ) -> Result<Vec<Vec<Operand>>, TemplateError> {
         if nesting > 100 {
             return Err(malformed("too deeply nested"));
         }
@@ -229,7 +288,12 @@ impl Parser {
         Ok(commands)
     }
 
-    fn operand(&mut self, token: Token, tokens: &mut Tokens<'_>, nesting: usize) -> Result<Operand, TemplateError> {
+    fn operand(
+        &mut self,
+        token: Token,
+        tokens: &mut Tokens<'_>,
+        nesting: usize,
+    ) -> Result<Operand, TemplateError> {
         match token {
             Token::Field(names) => Ok(Operand::Field(names)),
             Token::Literal(value) => Ok(Operand::Literal(value)),
@@ -244,11 +308,20 @@ impl Parser {
                 if tokens.next() != Some(Token::Close) {
                     return Err(malformed("unclosed left paren"));
                 }
-                Ok(Operand::Nested(Pipeline { target: None, commands }, chain(tokens)))
+                Ok(Operand::Nested(
+                    Pipeline {
+                        target: None,
+                        commands,
+                    },
+                    chain(tokens),
+                ))
             }
-            Token::Chain(_) | Token::Close | Token::Pipe | Token::Comma | Token::Declare | Token::Assign => {
-                Err(malformed("unexpected punctuation in an action"))
-            }
+            Token::Chain(_)
+            | Token::Close
+            | Token::Pipe
+            | Token::Comma
+            | Token::Declare
+            | Token::Assign => Err(malformed("unexpected punctuation in an action")),
         }
     }
 }

@@ -9,18 +9,28 @@ pub(super) fn shown(value: &Value) -> String {
         Value::Bool(flag) => flag.to_string(),
         Value::Number(number) => number.to_string(),
         Value::String(text) => text.clone(),
-        Value::Array(list) => format!("[{}]", list.iter().map(nested).collect::<Vec<_>>().join(" ")),
+        Value::Array(list) => format!(
+            "[{}]",
+            list.iter().map(nested).collect::<Vec<_>>().join(" ")
+        ),
         Value::Object(map) => {
             let mut pairs: Vec<_> = map.iter().collect();
             pairs.sort_by_key(|(key, _)| key.as_str());
-            let pairs: Vec<_> = pairs.into_iter().map(|(key, value)| format!("{key}:{}", nested(value))).collect();
+            let pairs: Vec<_> = pairs
+                .into_iter()
+                .map(|(key, value)| format!("{key}:{}", nested(value)))
+                .collect();
             format!("map[{}]", pairs.join(" "))
         }
     }
 }
 
 fn nested(value: &Value) -> String {
-    if value.is_null() { "<nil>".to_owned() } else { shown(value) }
+    if value.is_null() {
+        "<nil>".to_owned()
+    } else {
+        shown(value)
+    }
 }
 
 /// A value as one line of JSON.
@@ -52,7 +62,9 @@ pub(super) fn formatted(format: &str, values: &[Value]) -> String {
             continue;
         }
         let mut spec = String::new();
-        while let Some(c) = rest.next_if(|c| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | '#' | ' ')) {
+        while let Some(c) =
+            rest.next_if(|c| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | '#' | ' '))
+        {
             spec.push(c);
         }
         match rest.next() {
@@ -68,11 +80,17 @@ pub(super) fn formatted(format: &str, values: &[Value]) -> String {
 }
 
 fn one(spec: &str, verb: char, value: &Value) -> String {
-    let precision = spec.split_once('.').and_then(|(_, digits)| digits.parse::<usize>().ok());
+    let precision = spec
+        .split_once('.')
+        .and_then(|(_, digits)| digits.parse::<usize>().ok());
     match (verb, value) {
         ('q', value) => Value::from(shown(value)).to_string(),
         ('x', Value::Number(number)) => format!("{:x}", number.as_i64().unwrap_or(0)),
-        ('f', Value::Number(number)) => format!("{:.*}", precision.unwrap_or(6), number.as_f64().unwrap_or(0.0)),
+        ('f', Value::Number(number)) => format!(
+            "{:.*}",
+            precision.unwrap_or(6),
+            number.as_f64().unwrap_or(0.0)
+        ),
         ('s', value) => match precision {
             Some(count) => shown(value).chars().take(count).collect(),
             None => shown(value),

@@ -53,12 +53,18 @@ mod tests {
     #[test]
     fn the_sequence_may_be_cut_anywhere() {
         assert_eq!(typed(&[b"a\x10\x11b"]), [Typed::Detach(b"a".to_vec())]);
-        assert_eq!(typed(&[b"a\x10", b"\x11"]), [Typed::On(b"a".to_vec()), Typed::Detach(vec![])]);
+        assert_eq!(
+            typed(&[b"a\x10", b"\x11"]),
+            [Typed::On(b"a".to_vec()), Typed::Detach(vec![])]
+        );
     }
 
     #[test]
     fn what_only_began_like_it_goes_on() {
-        assert_eq!(typed(&[b"\x10", b"x"]), [Typed::On(vec![]), Typed::On(b"\x10x".to_vec())]);
+        assert_eq!(
+            typed(&[b"\x10", b"x"]),
+            [Typed::On(vec![]), Typed::On(b"\x10x".to_vec())]
+        );
         assert_eq!(typed(&[b"\x10\x10\x11"]), [Typed::Detach(b"\x10".to_vec())]);
     }
 }

@@ -37,7 +37,14 @@ impl Frames {
         *input = rest;
         self.left -= bytes.len();
         // 0 is standard input's echo and 3 the engine's own words; both are for people.
-        Some((if self.head[0] <= 1 { Output::Stdout } else { Output::Stderr }, bytes))
+        Some((
+            if self.head[0] <= 1 {
+                Output::Stdout
+            } else {
+                Output::Stderr
+            },
+            bytes,
+        ))
     }
 }
 
@@ -52,10 +59,19 @@ mod tests {
             let (mut frames, mut out, mut err) = (Frames::default(), Vec::new(), Vec::new());
             for mut piece in stream.chunks(size) {
                 while let Some((output, bytes)) = frames.next(&mut piece) {
-                    if output == Output::Stdout { &mut out } else { &mut err }.extend_from_slice(bytes);
+                    if output == Output::Stdout {
+                        &mut out
+                    } else {
+                        &mut err
+                    }
+                    .extend_from_slice(bytes);
                 }
             }
-            assert_eq!((out.as_slice(), err.as_slice()), (&b"out"[..], &b"err"[..]), "pieces of {size}");
+            assert_eq!(
+                (out.as_slice(), err.as_slice()),
+                (&b"out"[..], &b"err"[..]),
+                "pieces of {size}"
+            );
         }
     }
 }

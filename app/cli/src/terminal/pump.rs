@@ -66,7 +66,9 @@ async fn inward(mut writer: impl AsyncWrite + Unpin, mut keys: Option<DetachKeys
             Some(Typed::On(bytes)) => (Some(bytes), false),
             Some(Typed::Detach(bytes)) => (Some(bytes), true),
         };
-        let sent = writer.write_all(bytes.as_deref().unwrap_or(&piece[..count])).await;
+        let sent = writer
+            .write_all(bytes.as_deref().unwrap_or(&piece[..count]))
+            .await;
         if detach {
             return true;
         }

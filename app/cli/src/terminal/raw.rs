@@ -25,7 +25,8 @@ impl RawMode {
             *place = Some(before);
         }
         restore_on_panic();
-        tcsetattr(&stdin, OptionalActions::Now, &raw).map_err(|errno| Failure::io("put the terminal into raw mode", errno.into()))?;
+        tcsetattr(&stdin, OptionalActions::Now, &raw)
+            .map_err(|errno| Failure::io("put the terminal into raw mode", errno.into()))?;
         Ok(Self(()))
     }
 }

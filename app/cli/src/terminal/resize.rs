@@ -6,7 +6,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Rows and columns of the terminal of standard output, or of standard input.
 pub(crate) fn size() -> Option<(u16, u16)> {
-    let found = tcgetwinsize(std::io::stdout()).or_else(|_| tcgetwinsize(std::io::stdin())).ok()?;
+    let found = tcgetwinsize(std::io::stdout())
+        .or_else(|_| tcgetwinsize(std::io::stdin()))
+        .ok()?;
     (found.ws_row > 0 && found.ws_col > 0).then_some((found.ws_row, found.ws_col))
 }
 
@@ -36,7 +38,9 @@ async fn tell(engine: &Engine, whose: Whose<'_>) {
         Whose::Container(id) => ("containers", id),
         Whose::Exec(id) => ("exec", id),
     };
-    let request = Request::post(&[noun, id, "resize"]).query("h", &rows.to_string()).query("w", &columns.to_string());
+    let request = Request::post(&[noun, id, "resize"])
+        .query("h", &rows.to_string())
+        .query("w", &columns.to_string());
     // It may have ended by now, and then has no size.
     let _ = engine.order(request).await;
 }

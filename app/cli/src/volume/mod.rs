@@ -1,1 +1,5 @@
 //! Verbs about volumes.
+
+pub(crate) mod create;
+pub(crate) mod list;
+pub(crate) mod remove;

@@ -96,7 +96,13 @@ impl Credentials {
 /// The settings file's key for the registry that an image name points to.
 pub fn server_of_image(image: &str) -> String {
     let domain = match image.split_once('/') {
-        Some((domain, _)) if domain.contains(['.', ':']) || domain == "localhost" || domain != domain.to_lowercase() => domain,
+        Some((domain, _))
+            if domain.contains(['.', ':'])
+                || domain == "localhost"
+                || domain != domain.to_lowercase() =>
+        {
+            domain
+        }
         _ => "docker.io",
     };
     server_of_registry(domain)
@@ -105,13 +111,20 @@ pub fn server_of_image(image: &str) -> String {
 /// The settings file's key for a registry as a user types it.
 pub fn server_of_registry(registry: &str) -> String {
     match registry.trim_end_matches('/') {
-        "" | "docker.io" | "index.docker.io" | "registry-1.docker.io" | "https://index.docker.io/v1" => DOCKER_HUB.to_owned(),
+        ""
+        | "docker.io"
+        | "index.docker.io"
+        | "registry-1.docker.io"
+        | "https://index.docker.io/v1" => DOCKER_HUB.to_owned(),
         other => host_of(other).to_owned(),
     }
 }
 
 fn host_of(address: &str) -> &str {
-    let bare = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://")).unwrap_or(address);
+    let bare = address
+        .strip_prefix("https://")
+        .or_else(|| address.strip_prefix("http://"))
+        .unwrap_or(address);
     bare.split('/').next().unwrap_or(bare)
 }
 
@@ -136,9 +149,16 @@ mod tests {
 
     #[test]
     fn the_header_is_url_safe_and_says_only_what_is_known() {
-        let who = Credentials { username: "me".into(), password: "s?>".into(), ..Credentials::default() };
+        let who = Credentials {
+            username: "me".into(),
+            password: "s?>".into(),
+            ..Credentials::default()
+        };
         let text = URL_SAFE.decode(who.header()).expect("base64");
         assert_eq!(text, br#"{"username":"me","password":"s?>"}"#);
-        assert_eq!(Credentials::decoded(&who.encoded()), Some(("me".to_owned(), "s?>".to_owned())));
+        assert_eq!(
+            Credentials::decoded(&who.encoded()),
+            Some(("me".to_owned(), "s?>".to_owned()))
+        );
     }
 }

@@ -30,15 +30,29 @@ impl Program {
     /// What the program knows of a server.
     pub(super) fn find(&self, server: &str) -> Result<Option<Credentials>, CredentialsError> {
         let answer = match self.ask("get", server.as_bytes()) {
-            Err(CredentialsError::Refused { message, .. }) if message.contains("credentials not found") => return Ok(None),
+            Err(CredentialsError::Refused { message, .. })
+                if message.contains("credentials not found") =>
+            {
+                return Ok(None);
+            }
             other => other?,
         };
-        let entry: Entry = serde_json::from_slice(&answer).map_err(|error| self.refused("get", error.to_string()))?;
+        let entry: Entry = serde_json::from_slice(&answer)
+            .map_err(|error| self.refused("get", error.to_string()))?;
         let server_address = server.to_owned();
         Ok(Some(if entry.username == TOKEN {
-            Credentials { identity_token: entry.secret, server_address, ..Credentials::default() }
+            Credentials {
+                identity_token: entry.secret,
+                server_address,
+                ..Credentials::default()
+            }
         } else {
-            Credentials { username: entry.username, password: entry.secret, server_address, ..Credentials::default() }
+            Credentials {
+                username: entry.username,
+                password: entry.secret,
+                server_address,
+                ..Credentials::default()
+            }
         }))
     }
 
@@ -48,22 +62,39 @@ impl Program {
             "" => (credentials.username.clone(), credentials.password.clone()),
             token => (TOKEN.to_owned(), token.to_owned()),
         };
-        let entry = Entry { server: credentials.server_address.clone(), username, secret };
+        let entry = Entry {
+            server: credentials.server_address.clone(),
+            username,
+            secret,
+        };
         // A struct of texts always serialises.
-        self.ask("store", &serde_json::to_vec(&entry).unwrap_or_default()).map(drop)
+        self.ask("store", &serde_json::to_vec(&entry).unwrap_or_default())
+            .map(drop)
     }
 
     /// Forgets a server.
     pub(super) fn erase(&self, server: &str) -> Result<(), CredentialsError> {
         match self.ask("erase", server.as_bytes()) {
-            Err(CredentialsError::Refused { message, .. }) if message.contains("credentials not found") => Ok(()),
+            Err(CredentialsError::Refused { message, .. })
+                if message.contains("credentials not found") =>
+            {
+                Ok(())
+            }
             other => other.map(drop),
         }
     }
 
     fn ask(&self, verb: &'static str, input: &[u8]) -> Result<Vec<u8>, CredentialsError> {
-        let failed = |source| CredentialsError::Program { program: self.0.clone(), source };
-        let mut child = Command::new(&self.0).arg(verb).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(failed)?;
+        let failed = |source| CredentialsError::Program {
+            program: self.0.clone(),
+            source,
+        };
+        let mut child = Command::new(&self.0)
+            .arg(verb)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
         if let Some(mut stdin) = child.stdin.take() {
             stdin.write_all(input).map_err(failed)?;
         }
@@ -72,10 +103,17 @@ impl Program {
             return Ok(output.stdout);
         }
         // These programs tell errors on standard output.
-        Err(self.refused(verb, String::from_utf8_lossy(&output.stdout).trim().to_owned()))
+        Err(self.refused(
+            verb,
+            String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+        ))
     }
 
     fn refused(&self, verb: &'static str, message: String) -> CredentialsError {
-        CredentialsError::Refused { program: self.0.clone(), verb, message }
+        CredentialsError::Refused {
+            program: self.0.clone(),
+            verb,
+            message,
+        }
     }
 }

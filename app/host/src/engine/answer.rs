@@ -42,7 +42,12 @@ impl Answer {
         loop {
             match self.response.body_mut().frame().await {
                 None => return Ok(None),
-                Some(Err(source)) => return Err(EngineError::Broken { about: self.about.clone(), source }),
+                Some(Err(source)) => {
+                    return Err(EngineError::Broken {
+                        about: self.about.clone(),
+                        source,
+                    });
+                }
                 Some(Ok(frame)) => {
                     if let Ok(bytes) = frame.into_data() {
                         return Ok(Some(bytes));
@@ -55,18 +60,28 @@ impl Answer {
     /// The whole body.
     pub async fn bytes(self) -> Result<Bytes, EngineError> {
         let body = self.response.into_body().collect().await;
-        Ok(body.map_err(|source| EngineError::Broken { about: self.about, source })?.to_bytes())
+        Ok(body
+            .map_err(|source| EngineError::Broken {
+                about: self.about,
+                source,
+            })?
+            .to_bytes())
     }
 
     /// The whole body as one document.
     pub async fn document<T: DeserializeOwned>(self) -> Result<T, EngineError> {
         let about = self.about.clone();
-        serde_json::from_slice(&self.bytes().await?).map_err(|source| EngineError::Garbled { about, source })
+        serde_json::from_slice(&self.bytes().await?)
+            .map_err(|source| EngineError::Garbled { about, source })
     }
 
     /// The body as a stream of documents.
     pub fn lines<T: DeserializeOwned>(self) -> Lines<T> {
-        Lines { answer: self, buffer: BytesMut::new(), document: PhantomData }
+        Lines {
+            answer: self,
+            buffer: BytesMut::new(),
+            document: PhantomData,
+        }
     }
 
     /// The error that the body tells.
@@ -78,7 +93,10 @@ impl Answer {
             Err(_) if body.is_empty() => format!("the engine answered with status {status}"),
             Err(_) => String::from_utf8_lossy(&body).trim().to_owned(),
         };
-        EngineError::Refused { status: status.as_u16(), message }
+        EngineError::Refused {
+            status: status.as_u16(),
+            message,
+        }
     }
 }
 
@@ -93,7 +111,9 @@ impl<T: DeserializeOwned> Lines<T> {
     /// The next document, or `None` at the end.
     pub async fn next(&mut self) -> Result<Option<T>, EngineError> {
         loop {
-            if let Some(document) = first_document(&mut self.buffer).map_err(|source| self.garbled(source))? {
+            if let Some(document) =
+                first_document(&mut self.buffer).map_err(|source| self.garbled(source))?
+            {
                 return Ok(Some(document));
             }
             let Some(part) = self.answer.chunk().await? else {
@@ -104,14 +124,20 @@ impl<T: DeserializeOwned> Lines<T> {
     }
 
     fn garbled(&self, source: serde_json::Error) -> EngineError {
-        EngineError::Garbled { about: self.answer.about.clone(), source }
+        EngineError::Garbled {
+            about: self.answer.about.clone(),
+            source,
+        }
     }
 }
 
 /// Takes a whole document off the front; `None` means "read more first".
 fn first_document<T: DeserializeOwned>(buffer: &mut BytesMut) -> serde_json::Result<Option<T>> {
     // JSON text sequences (RFC 7464) put a record separator before each document.
-    let skip = buffer.iter().take_while(|byte| byte.is_ascii_whitespace() || **byte == 0x1e).count();
+    let skip = buffer
+        .iter()
+        .take_while(|byte| byte.is_ascii_whitespace() || **byte == 0x1e)
+        .count();
     let _ = buffer.split_to(skip);
     if buffer.is_empty() {
         return Ok(None);
@@ -136,7 +162,10 @@ mod tests {
     #[test]
     fn documents_are_taken_off_as_they_become_whole() {
         let mut buffer = BytesMut::from(&b"{\"a\":1}\r\n\x1e{\"a\":2}{\"a\""[..]);
-        let mut next = || first_document::<serde_json::Value>(&mut buffer).map(|found| found.map(|doc| doc["a"].clone()));
+        let mut next = || {
+            first_document::<serde_json::Value>(&mut buffer)
+                .map(|found| found.map(|doc| doc["a"].clone()))
+        };
         assert_eq!(next().ok().flatten(), Some(1.into()));
         assert_eq!(next().ok().flatten(), Some(2.into()));
         assert!(matches!(next(), Ok(None)));

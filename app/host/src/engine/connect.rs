@@ -22,7 +22,10 @@ pub(super) async fn open(endpoint: &Endpoint) -> io::Result<Box<dyn Wire>> {
         #[cfg(unix)]
         Endpoint::Unix(path) => Ok(Box::new(tokio::net::UnixStream::connect(path).await?)),
         #[cfg(not(unix))]
-        Endpoint::Unix(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "no unix sockets on this system")),
+        Endpoint::Unix(_) => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "no unix sockets on this system",
+        )),
         Endpoint::Tcp { address, tls } => {
             let stream = TcpStream::connect(address.as_str()).await?;
             stream.set_nodelay(true)?;
@@ -41,12 +44,29 @@ fn ssh(destination: &str, port: Option<u16>) -> io::Result<Piped> {
     if let Some(port) = port {
         command.arg("-p").arg(port.to_string());
     }
-    command.args(["-o", "ConnectTimeout=30", "-T", "--", destination, "docker", "system", "dial-stdio"]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+    command.args([
+        "-o",
+        "ConnectTimeout=30",
+        "-T",
+        "--",
+        destination,
+        "docker",
+        "system",
+        "dial-stdio",
+    ]);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
     let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(io::Error::other("ssh was started without pipes"));
     };
-    Ok(Piped { stdin, stdout, _child: child })
+    Ok(Piped {
+        stdin,
+        stdout,
+        _child: child,
+    })
 }
 
 /// A program's standard input and output as one stream.
@@ -57,13 +77,21 @@ struct Piped {
 }
 
 impl AsyncRead for Piped {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stdout).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Piped {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stdin).poll_write(cx, buf)
     }
 

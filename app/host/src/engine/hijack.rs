@@ -21,21 +21,36 @@ pub struct Hijacked {
 }
 
 impl Hijacked {
-    pub(super) async fn take(about: String, response: Response<Incoming>) -> Result<Self, EngineError> {
+    pub(super) async fn take(
+        about: String,
+        response: Response<Incoming>,
+    ) -> Result<Self, EngineError> {
         let status = response.status();
         if status != StatusCode::SWITCHING_PROTOCOLS {
             if status.is_success() {
-                return Err(EngineError::NotUpgraded { about, status: status.as_u16() });
+                return Err(EngineError::NotUpgraded {
+                    about,
+                    status: status.as_u16(),
+                });
             }
             return Err(Answer::new(about, response).refusal().await);
         }
-        let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok());
+        let kind = response
+            .headers()
+            .get("content-type")
+            .and_then(|kind| kind.to_str().ok());
         let framed = match kind {
             Some("application/vnd.docker.multiplexed-stream") => Some(true),
             _ => None,
         };
-        let upgraded = hyper::upgrade::on(response).await.map_err(|source| EngineError::Broken { about, source })?;
+        let upgraded = hyper::upgrade::on(response)
+            .await
+            .map_err(|source| EngineError::Broken { about, source })?;
         let (reader, writer) = tokio::io::split(TokioIo::new(upgraded));
-        Ok(Self { reader, writer, framed })
+        Ok(Self {
+            reader,
+            writer,
+            framed,
+        })
     }
 }

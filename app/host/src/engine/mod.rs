@@ -36,7 +36,10 @@ pub struct Engine {
 impl Engine {
     /// The engine at `endpoint`; no I/O happens.
     pub fn at(endpoint: Endpoint) -> Self {
-        Self { endpoint, idle: Mutex::new(Vec::new()) }
+        Self {
+            endpoint,
+            idle: Mutex::new(Vec::new()),
+        }
     }
 
     /// Where it is.
@@ -64,7 +67,11 @@ impl Engine {
         let (response, sender) = self.exchange(request).await?;
         drop(sender);
         let answer = Answer::new(about, response);
-        if answer.status().is_success() || answer.status().as_u16() == 304 { Ok(answer) } else { Err(answer.refusal().await) }
+        if answer.status().is_success() || answer.status().as_u16() == 304 {
+            Ok(answer)
+        } else {
+            Err(answer.refusal().await)
+        }
     }
 
     /// Sends a request that turns the connection into a stream.
@@ -89,15 +96,26 @@ impl Engine {
         Ok(bytes)
     }
 
-    async fn exchange(&self, request: Request) -> Result<(Response<Incoming>, Sender), EngineError> {
+    async fn exchange(
+        &self,
+        request: Request,
+    ) -> Result<(Response<Incoming>, Sender), EngineError> {
         let about = request.about();
         let mut sender = match self.kept() {
             Some(sender) => sender,
             None => self.connect().await?,
         };
-        let message = request.into_http().map_err(|source| EngineError::Unspeakable { about: about.clone(), source })?;
+        let message = request
+            .into_http()
+            .map_err(|source| EngineError::Unspeakable {
+                about: about.clone(),
+                source,
+            })?;
         let response = sender.send_request(message).await;
-        Ok((response.map_err(|source| EngineError::Broken { about, source })?, sender))
+        Ok((
+            response.map_err(|source| EngineError::Broken { about, source })?,
+            sender,
+        ))
     }
 
     fn kept(&self) -> Option<Sender> {
@@ -120,14 +138,21 @@ impl Engine {
     }
 
     async fn connect(&self) -> Result<Sender, EngineError> {
-        let wire = connect::open(&self.endpoint)
-            .await
-            .map_err(|source| EngineError::Unreachable { endpoint: self.endpoint.to_string(), source })?;
+        let wire =
+            connect::open(&self.endpoint)
+                .await
+                .map_err(|source| EngineError::Unreachable {
+                    endpoint: self.endpoint.to_string(),
+                    source,
+                })?;
         let (sender, connection) = http1::Builder::new()
             .preserve_header_case(true)
             .handshake(TokioIo::new(wire))
             .await
-            .map_err(|source| EngineError::Broken { about: format!("a connection to {}", self.endpoint), source })?;
+            .map_err(|source| EngineError::Broken {
+                about: format!("a connection to {}", self.endpoint),
+                source,
+            })?;
         tokio::spawn(connection.with_upgrades());
         Ok(sender)
     }

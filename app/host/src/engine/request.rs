@@ -42,7 +42,13 @@ impl Request {
             path.push('/');
             escape(segment, b"/:@", &mut path);
         }
-        Self { method, path, query: String::new(), headers: Vec::new(), body: Content::Nothing }
+        Self {
+            method,
+            path,
+            query: String::new(),
+            headers: Vec::new(),
+            body: Content::Nothing,
+        }
     }
 
     /// Asks.
@@ -62,7 +68,8 @@ impl Request {
 
     /// Adds `name=value` to the query.
     pub fn query(mut self, name: &str, value: &str) -> Self {
-        self.query.push(if self.query.is_empty() { '?' } else { '&' });
+        self.query
+            .push(if self.query.is_empty() { '?' } else { '&' });
         self.query.push_str(name);
         self.query.push('=');
         escape(value, b"/:,", &mut self.query);
@@ -84,7 +91,8 @@ impl Request {
 
     /// Adds a header.
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((HeaderName::from_static(name), value.into()));
+        self.headers
+            .push((HeaderName::from_static(name), value.into()));
         self
     }
 
@@ -125,10 +133,14 @@ impl Request {
             Content::Json(text) => {
                 // Documents of ours are maps with text keys, which always serialise.
                 let text = text.unwrap_or_default();
-                let body = Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed();
+                let body = Full::new(Bytes::from(text))
+                    .map_err(|never| match never {})
+                    .boxed();
                 builder.header(CONTENT_TYPE, "application/json").body(body)
             }
-            Content::Upload(bytes) => builder.body(BodyExt::boxed(StreamBody::new(bytes.map(|part| part.map(Frame::data))))),
+            Content::Upload(bytes) => builder.body(BodyExt::boxed(StreamBody::new(
+                bytes.map(|part| part.map(Frame::data)),
+            ))),
         }
     }
 }
@@ -151,11 +163,19 @@ mod tests {
 
     #[test]
     fn names_are_escaped_and_image_names_keep_their_shape() {
-        let request = Request::get(&["images", "localhost:5000/a/b:1", "json"]).query("filters", r#"{"a":["b c"]}"#);
-        let message = request.flag("all", true).flag("size", false).into_http().expect("well-formed");
-        let expected = "/images/localhost:5000/a/b:1/json?filters=%7B%22a%22:%5B%22b%20c%22%5D%7D&all=1";
+        let request = Request::get(&["images", "localhost:5000/a/b:1", "json"])
+            .query("filters", r#"{"a":["b c"]}"#);
+        let message = request
+            .flag("all", true)
+            .flag("size", false)
+            .into_http()
+            .expect("well-formed");
+        let expected =
+            "/images/localhost:5000/a/b:1/json?filters=%7B%22a%22:%5B%22b%20c%22%5D%7D&all=1";
         assert_eq!(message.uri().to_string(), expected);
-        let odd = Request::get(&["containers", "a?b#c", "json"]).into_http().expect("well-formed");
+        let odd = Request::get(&["containers", "a?b#c", "json"])
+            .into_http()
+            .expect("well-formed");
         assert_eq!(odd.uri().to_string(), "/containers/a%3Fb%23c/json");
     }
 }

@@ -16,10 +16,19 @@ use tokio_rustls::client::TlsStream;
 use crate::endpoint::TlsFiles;
 
 /// Encrypts `stream` to the server at `address` (`host:port`).
-pub(super) async fn wrap(stream: TcpStream, address: &str, files: &TlsFiles) -> io::Result<TlsStream<TcpStream>> {
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']);
+pub(super) async fn wrap(
+    stream: TcpStream,
+    address: &str,
+    files: &TlsFiles,
+) -> io::Result<TlsStream<TcpStream>> {
+    let host = address
+        .rsplit_once(':')
+        .map_or(address, |(host, _)| host)
+        .trim_matches(['[', ']']);
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    TlsConnector::from(Arc::new(config(files)?)).connect(name, stream).await
+    TlsConnector::from(Arc::new(config(files)?))
+        .connect(name, stream)
+        .await
 }
 
 fn config(files: &TlsFiles) -> io::Result<ClientConfig> {
@@ -30,19 +39,27 @@ fn config(files: &TlsFiles) -> io::Result<ClientConfig> {
     let builder = if files.verify {
         builder.with_root_certificates(authorities(&files.folder.join("ca.pem"))?)
     } else {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
+        builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
     };
     let (certificate, key) = (files.folder.join("cert.pem"), files.folder.join("key.pem"));
     if !certificate.exists() || !key.exists() {
         return Ok(builder.with_no_client_auth());
     }
     let key = PrivateKeyDer::from_pem_file(&key).map_err(|error| unreadable(&key, error))?;
-    builder.with_client_auth_cert(certificates(&certificate)?, key).map_err(io::Error::other)
+    builder
+        .with_client_auth_cert(certificates(&certificate)?, key)
+        .map_err(io::Error::other)
 }
 
 fn authorities(file: &Path) -> io::Result<RootCertStore> {
     let mut store = RootCertStore::empty();
-    let list = if file.exists() { certificates(file)? } else { rustls_native_certs::load_native_certs().certs };
+    let list = if file.exists() {
+        certificates(file)?
+    } else {
+        rustls_native_certs::load_native_certs().certs
+    };
     store.add_parsable_certificates(list);
     Ok(store)
 }
@@ -79,7 +96,12 @@ impl ServerCertVerifier for Unchecked {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -88,7 +110,12 @@ impl ServerCertVerifier for Unchecked {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -12,7 +12,10 @@ use crate::flags::mount::{self, Volume};
 use crate::flags::{device, pairs};
 
 /// Paths that get a volume of their own, as Docker's map with empty values.
-pub(super) fn anonymous(files: &FileFlags, around: &Surroundings<'_>) -> Result<BTreeMap<String, Value>, Failure> {
+pub(super) fn anonymous(
+    files: &FileFlags,
+    around: &Surroundings<'_>,
+) -> Result<BTreeMap<String, Value>, Failure> {
     let mut paths = BTreeMap::new();
     for text in &files.volume {
         if let Volume::Anonymous(path) = mount::volume(text, &around.folder)? {
@@ -23,14 +26,22 @@ pub(super) fn anonymous(files: &FileFlags, around: &Surroundings<'_>) -> Result<
 }
 
 /// Fills in the host's side of mounts and devices.
-pub(super) fn fill(host: &mut Document, files: &FileFlags, around: &Surroundings<'_>) -> Result<(), Failure> {
+pub(super) fn fill(
+    host: &mut Document,
+    files: &FileFlags,
+    around: &Surroundings<'_>,
+) -> Result<(), Failure> {
     let mut binds = Vec::new();
     for text in &files.volume {
         if let Volume::Bind(bind) = mount::volume(text, &around.folder)? {
             binds.push(bind);
         }
     }
-    let mounts = files.mount.iter().map(|text| mount::parse(text, &around.folder)).collect::<Result<Vec<_>, _>>()?;
+    let mounts = files
+        .mount
+        .iter()
+        .map(|text| mount::parse(text, &around.folder))
+        .collect::<Result<Vec<_>, _>>()?;
     let tmpfs: BTreeMap<_, _> = files.tmpfs.iter().map(|text| mount::tmpfs(text)).collect();
     host.put("Binds", binds)
         .put("Mounts", mounts)
@@ -38,13 +49,22 @@ pub(super) fn fill(host: &mut Document, files: &FileFlags, around: &Surroundings
         .put("VolumesFrom", &files.volumes_from)
         .put("VolumeDriver", &files.volume_driver)
         .put("ReadonlyRootfs", files.read_only)
-        .put("StorageOpt", pairs::strict("storage-opt", &files.storage_opt)?);
+        .put(
+            "StorageOpt",
+            pairs::strict("storage-opt", &files.storage_opt)?,
+        );
     devices(host, files)
 }
 
 fn devices(host: &mut Document, files: &FileFlags) -> Result<(), Failure> {
-    let (named, paths): (Vec<&String>, Vec<&String>) = files.device.iter().partition(|text| device::is_interface_name(text));
-    let mappings = paths.into_iter().map(|text| device::mapping(text)).collect::<Result<Vec<_>, _>>()?;
+    let (named, paths): (Vec<&String>, Vec<&String>) = files
+        .device
+        .iter()
+        .partition(|text| device::is_interface_name(text));
+    let mappings = paths
+        .into_iter()
+        .map(|text| device::mapping(text))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut requests = Vec::new();
     if !named.is_empty() {
         requests.push(serde_json::json!({"Driver": "cdi", "DeviceIDs": named}));
@@ -52,6 +72,8 @@ fn devices(host: &mut Document, files: &FileFlags) -> Result<(), Failure> {
     if let Some(gpus) = &files.gpus {
         requests.push(device::gpus(gpus)?);
     }
-    host.put("Devices", mappings).put("DeviceRequests", requests).put("DeviceCgroupRules", &files.device_cgroup_rule);
+    host.put("Devices", mappings)
+        .put("DeviceRequests", requests)
+        .put("DeviceCgroupRules", &files.device_cgroup_rule);
     Ok(())
 }

@@ -26,7 +26,15 @@ pub(super) fn config(
         .put("ContainerIDFile", flags.cidfile.as_deref())
         .put("Init", flags.process.init)
         .put("GroupAdd", &flags.process.group_add)
-        .put("Ulimits", flags.process.ulimit.iter().map(|text| ulimit::parse(text)).collect::<Result<Vec<_>, _>>()?);
+        .put(
+            "Ulimits",
+            flags
+                .process
+                .ulimit
+                .iter()
+                .map(|text| ulimit::parse(text))
+                .collect::<Result<Vec<_>, _>>()?,
+        );
     if let Some((rows, columns)) = around.terminal {
         host.always("ConsoleSize", [rows, columns]);
     }
@@ -38,10 +46,19 @@ pub(super) fn config(
 
 /// What a container may use; `update` says the same.
 pub(crate) fn resources(host: &mut Document, flags: &ResourceFlags) -> Result<(), Failure> {
-    if flags.memory_swappiness.is_some_and(|swappiness| !(-1..=100).contains(&swappiness)) {
-        return Err(Failure::usage("invalid --memory-swappiness: expected 0 to 100"));
+    if flags
+        .memory_swappiness
+        .is_some_and(|swappiness| !(-1..=100).contains(&swappiness))
+    {
+        return Err(Failure::usage(
+            "invalid --memory-swappiness: expected 0 to 100",
+        ));
     }
-    let throttles = |list: &[String], in_bytes| list.iter().map(|text| device::throttle(text, in_bytes)).collect::<Result<Vec<_>, _>>();
+    let throttles = |list: &[String], in_bytes| {
+        list.iter()
+            .map(|text| device::throttle(text, in_bytes))
+            .collect::<Result<Vec<_>, _>>()
+    };
     host.put("Memory", flags.memory)
         .put("MemorySwap", flags.memory_swap)
         .put("MemoryReservation", flags.memory_reservation)
@@ -58,32 +75,64 @@ pub(crate) fn resources(host: &mut Document, flags: &ResourceFlags) -> Result<()
         .put("CpusetMems", &flags.cpuset_mems)
         .put("PidsLimit", flags.pids_limit)
         .put("BlkioWeight", flags.blkio_weight)
-        .put("BlkioWeightDevice", flags.blkio_weight_device.iter().map(|text| device::weight(text)).collect::<Result<Vec<_>, _>>()?)
-        .put("BlkioDeviceReadBps", throttles(&flags.device_read_bps, true)?)
-        .put("BlkioDeviceWriteBps", throttles(&flags.device_write_bps, true)?)
-        .put("BlkioDeviceReadIOps", throttles(&flags.device_read_iops, false)?)
-        .put("BlkioDeviceWriteIOps", throttles(&flags.device_write_iops, false)?)
+        .put(
+            "BlkioWeightDevice",
+            flags
+                .blkio_weight_device
+                .iter()
+                .map(|text| device::weight(text))
+                .collect::<Result<Vec<_>, _>>()?,
+        )
+        .put(
+            "BlkioDeviceReadBps",
+            throttles(&flags.device_read_bps, true)?,
+        )
+        .put(
+            "BlkioDeviceWriteBps",
+            throttles(&flags.device_write_bps, true)?,
+        )
+        .put(
+            "BlkioDeviceReadIOps",
+            throttles(&flags.device_read_iops, false)?,
+        )
+        .put(
+            "BlkioDeviceWriteIOps",
+            throttles(&flags.device_write_iops, false)?,
+        )
         .put("ShmSize", flags.shm_size);
     // Zero is a value of its own here; -1 is Docker's word for "as the host has it".
-    if let Some(swappiness) = flags.memory_swappiness.filter(|swappiness| *swappiness >= 0) {
+    if let Some(swappiness) = flags
+        .memory_swappiness
+        .filter(|swappiness| *swappiness >= 0)
+    {
         host.always("MemorySwappiness", swappiness);
     }
     Ok(())
 }
 
-fn isolation(host: &mut Document, flags: &IsolationFlags, around: &Surroundings<'_>) -> Result<(), Failure> {
+fn isolation(
+    host: &mut Document,
+    flags: &IsolationFlags,
+    around: &Surroundings<'_>,
+) -> Result<(), Failure> {
     let security = security::options(&flags.security_opt, around)?;
     let one_of = |flag: &str, value: &str, allowed: &[&str]| {
         if value.is_empty() || allowed.contains(&value) {
             Ok(())
         } else {
-            Err(Failure::usage(format!("invalid --{flag} {value:?}: expected {}", allowed.join(" or "))))
+            Err(Failure::usage(format!(
+                "invalid --{flag} {value:?}: expected {}",
+                allowed.join(" or ")
+            )))
         }
     };
     one_of("uts", &flags.uts, &["host"])?;
     one_of("cgroupns", &flags.cgroupns, &["host", "private"])?;
     if !(matches!(flags.pid.as_str(), "" | "host") || flags.pid.starts_with("container:")) {
-        return Err(Failure::usage(format!("invalid --pid {:?}: expected host or container:NAME", flags.pid)));
+        return Err(Failure::usage(format!(
+            "invalid --pid {:?}: expected host or container:NAME",
+            flags.pid
+        )));
     }
     host.put("Privileged", flags.privileged)
         .put("CapAdd", &flags.cap_add)
@@ -99,7 +148,8 @@ fn isolation(host: &mut Document, flags: &IsolationFlags, around: &Surroundings<
         .put("Runtime", &flags.runtime)
         .put("Isolation", &flags.isolation);
     if security.bare_system_paths {
-        host.always("MaskedPaths", json!([])).always("ReadonlyPaths", json!([]));
+        host.always("MaskedPaths", json!([]))
+            .always("ReadonlyPaths", json!([]));
     }
     Ok(())
 }
@@ -109,8 +159,10 @@ fn life(host: &mut Document, flags: &LifeFlags) -> Result<(), Failure> {
         return Err(Failure::usage("invalid logging opts for driver none"));
     }
     let mut log = Document::default();
-    log.put("Type", &flags.log_driver).put("Config", pairs::map(&flags.log_opt));
-    host.put("LogConfig", log).put("Annotations", pairs::map(&flags.annotation));
+    log.put("Type", &flags.log_driver)
+        .put("Config", pairs::map(&flags.log_opt));
+    host.put("LogConfig", log)
+        .put("Annotations", pairs::map(&flags.annotation));
     host.always("RestartPolicy", restart_policy(&flags.restart)?);
     Ok(())
 }
@@ -118,15 +170,25 @@ fn life(host: &mut Document, flags: &LifeFlags) -> Result<(), Failure> {
 /// `no`, `always`, `unless-stopped`, `on-failure[:times]`.
 pub(crate) fn restart_policy(text: &str) -> Result<Value, Failure> {
     let bad = |what: &str| Failure::usage(format!("invalid --restart {text:?}: {what}"));
-    let (name, times) = text.split_once(':').map_or((text, None), |(name, times)| (name, Some(times)));
+    let (name, times) = text
+        .split_once(':')
+        .map_or((text, None), |(name, times)| (name, Some(times)));
     let times = match times {
         None => 0,
-        Some(times) => times.parse::<u32>().map_err(|_| bad("the number of times is no number"))?,
+        Some(times) => times
+            .parse::<u32>()
+            .map_err(|_| bad("the number of times is no number"))?,
     };
     match name {
         "" => Ok(json!({"Name": "no", "MaximumRetryCount": 0})),
-        "no" | "always" | "unless-stopped" if times != 0 => Err(bad("only on-failure takes a number of times")),
-        "no" | "always" | "unless-stopped" | "on-failure" => Ok(json!({"Name": name, "MaximumRetryCount": times})),
-        _ => Err(bad("expected no, always, unless-stopped or on-failure[:times]")),
+        "no" | "always" | "unless-stopped" if times != 0 => {
+            Err(bad("only on-failure takes a number of times"))
+        }
+        "no" | "always" | "unless-stopped" | "on-failure" => {
+            Ok(json!({"Name": name, "MaximumRetryCount": times}))
+        }
+        _ => Err(bad(
+            "expected no, always, unless-stopped or on-failure[:times]",
+        )),
     }
 }

@@ -9,6 +9,9 @@ mod network;
 mod process;
 mod security;
 
+pub(crate) use host::{resources, restart_policy};
+pub(crate) use process::variables;
+
 use std::io;
 use std::path::PathBuf;
 
@@ -60,7 +63,11 @@ impl Attached {
                 "stdin" => attached.stdin = true,
                 "stdout" => attached.stdout = true,
                 "stderr" => attached.stderr = true,
-                _ => return Err(Failure::usage(format!("invalid --attach {stream:?}: expected stdin, stdout or stderr"))),
+                _ => {
+                    return Err(Failure::usage(format!(
+                        "invalid --attach {stream:?}: expected stdin, stdout or stderr"
+                    )));
+                }
             }
         }
         if flags.attach.is_empty() && !detach {
@@ -73,9 +80,16 @@ impl Attached {
 }
 
 /// The document of `POST /containers/create`.
-pub(crate) fn document(flags: &CreateFlags, attached: Attached, around: &Surroundings<'_>) -> Result<Value, Failure> {
+pub(crate) fn document(
+    flags: &CreateFlags,
+    attached: Attached,
+    around: &Surroundings<'_>,
+) -> Result<Value, Failure> {
     refuse_contradictions(flags)?;
-    let (image, command) = flags.words.split_first().ok_or_else(|| Failure::usage("which image? say `proa run IMAGE`"))?;
+    let (image, command) = flags
+        .words
+        .split_first()
+        .ok_or_else(|| Failure::usage("which image? say `proa run IMAGE`"))?;
     let ports = crate::flags::port::Ports::parse(&flags.network.publish, &flags.network.expose)?;
     let mut document = Document::default();
     document
@@ -95,7 +109,10 @@ pub(crate) fn document(flags: &CreateFlags, attached: Attached, around: &Surroun
     document.put("Volumes", files::anonymous(&flags.files, around)?);
     let networks = network::attachments(&flags.network)?;
     document.put("NetworkingConfig", network::endpoints(&networks));
-    document.always("HostConfig", host::config(flags, &networks, ports.bindings, around)?);
+    document.always(
+        "HostConfig",
+        host::config(flags, &networks, ports.bindings, around)?,
+    );
     Ok(document.into_value())
 }
 
@@ -104,7 +121,10 @@ fn refuse_contradictions(flags: &CreateFlags) -> Result<(), Failure> {
         return Err(Failure::usage("conflicting options: --restart and --rm"));
     }
     if !matches!(flags.pull.as_str(), "always" | "missing" | "never" | "") {
-        return Err(Failure::usage(format!("invalid --pull {:?}: must be one of \"always\", \"missing\" or \"never\"", flags.pull)));
+        return Err(Failure::usage(format!(
+            "invalid --pull {:?}: must be one of \"always\", \"missing\" or \"never\"",
+            flags.pull
+        )));
     }
     Ok(())
 }

@@ -11,12 +11,23 @@ use crate::flags::network::Attachment;
 
 /// The networks to join; flags about addresses and names belong to the first.
 pub(super) fn attachments(flags: &NetworkFlags) -> Result<Vec<Attachment>, Failure> {
-    let mut list = flags.network.iter().map(|text| Attachment::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    let mut list = flags
+        .network
+        .iter()
+        .map(|text| Attachment::parse(text))
+        .collect::<Result<Vec<_>, _>>()?;
     if list.is_empty() {
-        list.push(Attachment { name: "default".to_owned(), ..Attachment::default() });
+        list.push(Attachment {
+            name: "default".to_owned(),
+            ..Attachment::default()
+        });
     }
     if let Some(first) = list.first_mut() {
-        let fill = |place: &mut String, flag: &String| if !flag.is_empty() { place.clone_from(flag) };
+        let fill = |place: &mut String, flag: &String| {
+            if !flag.is_empty() {
+                place.clone_from(flag)
+            }
+        };
         fill(&mut first.ip, &flags.ip);
         fill(&mut first.ip6, &flags.ip6);
         fill(&mut first.mac, &flags.mac_address);
@@ -35,7 +46,12 @@ pub(super) fn endpoints(networks: &[Attachment]) -> Document {
     let said: BTreeMap<&str, Value> = networks
         .iter()
         .map(|network| (network.name.as_str(), network.settings()))
-        .filter(|(_, settings)| networks.len() > 1 || settings.as_object().is_some_and(|fields| !fields.is_empty()))
+        .filter(|(_, settings)| {
+            networks.len() > 1
+                || settings
+                    .as_object()
+                    .is_some_and(|fields| !fields.is_empty())
+        })
         .collect();
     let mut document = Document::default();
     document.put("EndpointsConfig", said);
@@ -43,26 +59,45 @@ pub(super) fn endpoints(networks: &[Attachment]) -> Document {
 }
 
 /// Fills in the host's side: mode, names, servers.
-pub(super) fn fill(host: &mut Document, flags: &NetworkFlags, networks: &[Attachment]) -> Result<(), Failure> {
+pub(super) fn fill(
+    host: &mut Document,
+    flags: &NetworkFlags,
+    networks: &[Attachment],
+) -> Result<(), Failure> {
     for server in &flags.dns {
         if server.parse::<std::net::IpAddr>().is_err() {
-            return Err(Failure::usage(format!("invalid --dns {server:?}: not an IP address")));
+            return Err(Failure::usage(format!(
+                "invalid --dns {server:?}: not an IP address"
+            )));
         }
     }
-    let hosts = flags.add_host.iter().map(|text| extra_host(text)).collect::<Result<Vec<_>, _>>()?;
-    host.always("NetworkMode", networks.first().map_or("default", |network| network.name.as_str()))
-        .put("PublishAllPorts", flags.publish_all)
-        .put("Dns", &flags.dns)
-        .put("DnsSearch", &flags.dns_search)
-        .put("DnsOptions", &flags.dns_option)
-        .put("ExtraHosts", hosts)
-        .put("Links", &flags.link);
+    let hosts = flags
+        .add_host
+        .iter()
+        .map(|text| extra_host(text))
+        .collect::<Result<Vec<_>, _>>()?;
+    host.always(
+        "NetworkMode",
+        networks
+            .first()
+            .map_or("default", |network| network.name.as_str()),
+    )
+    .put("PublishAllPorts", flags.publish_all)
+    .put("Dns", &flags.dns)
+    .put("DnsSearch", &flags.dns_search)
+    .put("DnsOptions", &flags.dns_option)
+    .put("ExtraHosts", hosts)
+    .put("Links", &flags.link);
     Ok(())
 }
 
 /// `name:address` or `name=address`, to the first form.
 fn extra_host(text: &str) -> Result<String, Failure> {
-    let bad = || Failure::usage(format!("invalid --add-host {text:?}: expected name:address"));
+    let bad = || {
+        Failure::usage(format!(
+            "invalid --add-host {text:?}: expected name:address"
+        ))
+    };
     let (name, address) = match text.split_once('=') {
         Some(parts) => parts,
         None => text.split_once(':').ok_or_else(bad)?,

@@ -9,13 +9,20 @@ use crate::flags::document::Document;
 use crate::flags::pairs;
 
 /// Fills in what the container's configuration says about its process.
-pub(super) fn fill(document: &mut Document, flags: &CreateFlags, around: &Surroundings<'_>) -> Result<(), Failure> {
+pub(super) fn fill(
+    document: &mut Document,
+    flags: &CreateFlags,
+    around: &Surroundings<'_>,
+) -> Result<(), Failure> {
     let process = &flags.process;
     document
         .put("User", &process.user)
         .put("WorkingDir", &process.workdir)
         .put("StopSignal", &process.stop_signal)
-        .put("Env", environment(flags, around)?)
+        .put(
+            "Env",
+            variables(&flags.process.env_file, &flags.process.env, around)?,
+        )
         .put("Labels", labels(flags, around)?);
     if let Some(entrypoint) = &process.entrypoint {
         // An empty one is said too: it takes the image's away.
@@ -27,28 +34,33 @@ pub(super) fn fill(document: &mut Document, flags: &CreateFlags, around: &Surrou
     Ok(())
 }
 
-fn environment(flags: &CreateFlags, around: &Surroundings<'_>) -> Result<Vec<String>, Failure> {
-    file_then_flags(&flags.process.env_file, &flags.process.env, around)
-}
-
 /// The variables of files, then those of flags, as `run` and `exec` take them.
-pub(crate) fn file_then_flags(files: &[String], flags: &[String], around: &Surroundings<'_>) -> Result<Vec<String>, Failure> {
-    let mut variables = Vec::new();
+pub(crate) fn variables(
+    files: &[String],
+    flags: &[String],
+    around: &Surroundings<'_>,
+) -> Result<Vec<String>, Failure> {
+    let mut list = Vec::new();
     for file in files {
         let text = around.file(file)?;
         for line in pairs::lines(&text) {
             let name = line.split('=').next().unwrap_or_default();
             if name.trim().is_empty() || name.contains(char::is_whitespace) {
-                return Err(Failure::usage(format!("invalid env file {file}: variable {name:?} contains whitespaces, or has no name")));
+                return Err(Failure::usage(format!(
+                    "invalid env file {file}: variable {name:?} contains whitespaces, or has no name"
+                )));
             }
-            variables.push(line.to_owned());
+            list.push(line.to_owned());
         }
     }
-    variables.extend(flags.iter().cloned());
-    pairs::environment(variables, around.variable)
+    list.extend(flags.iter().cloned());
+    pairs::environment(list, around.variable)
 }
 
-fn labels(flags: &CreateFlags, around: &Surroundings<'_>) -> Result<BTreeMap<String, String>, Failure> {
+fn labels(
+    flags: &CreateFlags,
+    around: &Surroundings<'_>,
+) -> Result<BTreeMap<String, String>, Failure> {
     let mut labels = Vec::new();
     for file in &flags.life.label_file {
         labels.extend(pairs::lines(&around.file(file)?).map(str::to_owned));

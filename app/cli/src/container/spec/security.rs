@@ -27,7 +27,9 @@ pub(super) fn options(given: &[String], around: &Surroundings<'_>) -> Result<Opt
             ("no-new-privileges", _) => options.list.push(text.clone()),
             (_, "") => return Err(Failure::usage(format!("invalid --security-opt {text:?}"))),
             ("seccomp", "unconfined" | "builtin") => options.list.push(format!("seccomp={value}")),
-            ("seccomp", file) => options.list.push(format!("seccomp={}", profile(file, around)?)),
+            ("seccomp", file) => options
+                .list
+                .push(format!("seccomp={}", profile(file, around)?)),
             _ => options.list.push(format!("{key}={value}")),
         }
     }
@@ -36,7 +38,11 @@ pub(super) fn options(given: &[String], around: &Surroundings<'_>) -> Result<Opt
 
 fn profile(file: &str, around: &Surroundings<'_>) -> Result<String, Failure> {
     let text = around.file(file)?;
-    let profile: Value = serde_json::from_str(&text)
-        .map_err(|error| Failure::io(format!("understand the seccomp profile {file}"), std::io::Error::other(error)))?;
+    let profile: Value = serde_json::from_str(&text).map_err(|error| {
+        Failure::io(
+            format!("understand the seccomp profile {file}"),
+            std::io::Error::other(error),
+        )
+    })?;
     Ok(profile.to_string())
 }

@@ -1,0 +1,27 @@
+//! `pause`: stop all processes where they are.
+
+use clap::Args;
+use proa_host::Request;
+
+use super::each;
+use crate::failure::{Exit, Failure};
+use crate::session::Session;
+use crate::verb::Act;
+
+/// Flags of `pause`.
+#[derive(Args, Debug)]
+pub(crate) struct Pause {
+    #[arg(value_name = "CONTAINER", required = true)]
+    containers: Vec<String>,
+}
+
+impl Act for Pause {
+    async fn act(self, session: &Session) -> Result<Exit, Failure> {
+        let engine = session.engine()?;
+        each::name(&self.containers, |name| async move {
+            let request = Request::post(&["containers", &name, "pause"]);
+            Ok(engine.order(request).await?)
+        })
+        .await
+    }
+}
