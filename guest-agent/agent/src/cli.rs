@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::doctor::{self, DoctorArguments};
 use crate::serve;
 
 /// Proa's container engine.
@@ -21,6 +22,8 @@ pub(crate) struct Cli {
 enum Verb {
     /// Runs the engine and serves its API.
     Serve(ServeArguments),
+    /// Says what this host lacks to run containers, and what to do about it.
+    Doctor(DoctorArguments),
     /// Says the version.
     Version,
 }
@@ -77,6 +80,7 @@ impl Cli {
     pub(crate) fn run(self) -> ExitCode {
         match self.verb {
             Verb::Serve(arguments) => serve::start(&arguments),
+            Verb::Doctor(arguments) => doctor::run(&arguments),
             Verb::Version => say(&format!("proa-agent {}", crate::VERSION)),
         }
     }
@@ -89,7 +93,7 @@ pub(crate) fn serve_arguments(
     let program = std::iter::once(OsString::from("proa-agent"));
     match Cli::try_parse_from(program.chain(arguments))?.verb {
         Verb::Serve(arguments) => Ok(arguments),
-        Verb::Version => Err(clap::Error::new(clap::error::ErrorKind::InvalidSubcommand)),
+        Verb::Doctor(_) | Verb::Version => Err(clap::Error::new(clap::error::ErrorKind::InvalidSubcommand)),
     }
 }
 

@@ -7,6 +7,7 @@
 //! Routes translate HTTP to one engine call each; no rule about containers is here.
 
 mod cli;
+mod doctor;
 mod hello;
 mod listen;
 mod log;
