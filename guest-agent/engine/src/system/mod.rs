@@ -145,7 +145,7 @@ impl Engine {
             security_options: host::security_options(),
             ..Info::default()
         };
-        describe_limits(&mut info);
+        describe_limits(&mut info, self.cgroups());
         host::describe_network(&mut info);
         info
     }
@@ -166,7 +166,7 @@ impl Engine {
             usage.containers = Some(self.list(sized).await?);
         }
         if of.volumes {
-            usage.volumes = Some(Vec::new());
+            usage.volumes = Some(self.volume_usage().await?);
         }
         if of.build_cache {
             usage.build_cache = Some(Vec::new());
@@ -219,16 +219,9 @@ fn registries() -> RegistryConfig {
 }
 
 /// Which limits the machine's cgroups can enforce, and a warning for those they cannot.
-fn describe_limits(info: &mut Info) {
-    let hierarchy = Hierarchy::detect();
-    let has = |controller| {
-        hierarchy
-            .as_ref()
-            .is_ok_and(|hierarchy| hierarchy.has(controller))
-    };
-    let first = hierarchy
-        .as_ref()
-        .is_ok_and(|hierarchy| hierarchy.version() != CgroupVersion::V2);
+fn describe_limits(info: &mut Info, hierarchy: &Hierarchy) {
+    let has = |controller| hierarchy.has(controller);
+    let first = hierarchy.version() != CgroupVersion::V2;
     info.cgroup_version = if first { "1" } else { "2" }.into();
     info.memory_limit = has(Controller::Memory);
     info.swap_limit = info.memory_limit && host::counts_swap();

@@ -3,6 +3,7 @@
 //! A [`Record`] is what is kept of one; its files are in `<root>/volumes/<name>/_data`. Who uses a volume is not
 //! kept: it follows from the containers' definitions.
 
+mod api;
 mod fill;
 mod mount;
 
