@@ -315,6 +315,8 @@ fn events_tell_a_life_in_order() {
     agent
         .docker(&run(&image, &["--rm", "--name", "short"], &["true"]))
         .ok();
+    // The command line rounds "now" down to a second.
+    std::thread::sleep(Duration::from_millis(1100));
     let told = agent.docker(&[
         "events",
         "--since",

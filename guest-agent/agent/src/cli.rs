@@ -93,7 +93,9 @@ pub(crate) fn serve_arguments(
     let program = std::iter::once(OsString::from("proa-agent"));
     match Cli::try_parse_from(program.chain(arguments))?.verb {
         Verb::Serve(arguments) => Ok(arguments),
-        Verb::Doctor(_) | Verb::Version => Err(clap::Error::new(clap::error::ErrorKind::InvalidSubcommand)),
+        Verb::Doctor(_) | Verb::Version => {
+            Err(clap::Error::new(clap::error::ErrorKind::InvalidSubcommand))
+        }
     }
 }
 

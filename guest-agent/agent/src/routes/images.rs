@@ -195,14 +195,24 @@ fn save(names: Vec<String>, call: &Call) -> Answer {
 /// `GET /images/search`
 async fn search(call: &Call) -> Answer {
     let term = call.query.text("term");
-    let limit = call.query.number("limit")?.unwrap_or(25);
-    if !(0..=100).contains(&limit) {
+    let limit = call
+        .query
+        .number("limit")?
+        .filter(|limit| *limit != 0)
+        .unwrap_or(25);
+    if !(1..=100).contains(&limit) {
         return Err(ApiError::bad(format!(
             "limit {limit} is outside the range of [1, 100]"
         )));
     }
-    let _ = term;
-    Err(ApiError::not_here("search"))
+    let (auth, filters) = (call.credentials(), call.filters()?);
+    json(
+        StatusCode::OK,
+        &call
+            .engine()
+            .image_search(term, limit as usize, auth, &filters)
+            .await?,
+    )
 }
 
 /// `GET /distribution/{name}/json`

@@ -10,7 +10,10 @@ pub(super) async fn answer(method: &Method, path: &[&str], call: Call) -> Answer
     match (method.as_str(), path) {
         ("GET", []) => {
             let filters = call.filters().map_err(|e| {
-                ApiError::new(e.status, format!("error reading volume filters: {}", e.message))
+                ApiError::new(
+                    e.status,
+                    format!("error reading volume filters: {}", e.message),
+                )
             })?;
             json(StatusCode::OK, &call.engine().volume_list(&filters)?)
         }
@@ -29,11 +32,20 @@ pub(super) async fn answer(method: &Method, path: &[&str], call: Call) -> Answer
 /// `POST /volumes/create`
 async fn create(mut call: Call) -> Answer {
     let body: VolumeCreateBody = call.json().await?;
-    json(StatusCode::CREATED, &call.engine().volume_create(body).await?)
+    json(
+        StatusCode::CREATED,
+        &call.engine().volume_create(body).await?,
+    )
 }
 
 /// `POST /volumes/prune`: before version 1.42 it took named volumes too.
 async fn prune(call: &Call) -> Answer {
     let named_too = !call.speaks(42);
-    json(StatusCode::OK, &call.engine().volume_prune(&call.filters()?, named_too).await?)
+    json(
+        StatusCode::OK,
+        &call
+            .engine()
+            .volume_prune(&call.filters()?, named_too)
+            .await?,
+    )
 }

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use proa_protocol::{ContainerWaitResponse, WaitError};
+use proa_protocol::ContainerWaitResponse;
 
 use super::{Container, state::State, task::Published};
 
@@ -54,15 +54,10 @@ fn holds(condition: WaitCondition, seen: &Published, exits: u64) -> bool {
     }
 }
 
+/// Why a start failed is told by the start and by the container's state; Docker's wait says the code only.
 fn answer(seen: &Published) -> ContainerWaitResponse {
-    let Some(ended) = seen.state.ended() else {
-        return ContainerWaitResponse::default();
-    };
-    let error = ended.error();
     ContainerWaitResponse {
-        status_code: i64::from(ended.code()),
-        error: (!error.is_empty()).then(|| WaitError {
-            message: error.to_owned(),
-        }),
+        status_code: seen.state.ended().map_or(0, |ended| i64::from(ended.code())),
+        error: None,
     }
 }

@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 
 use proa_images::{Digest, Image, Reference, RemoveOptions, Removed, Summary};
 use proa_protocol::{
-    Filters, HistoryEntry, ImageDeleted, ImageInspect, ImagePruneResponse, ImageSummary, TextMap,
+    AuthConfig, Filters, HistoryEntry, ImageDeleted, ImageInspect, ImagePruneResponse,
+    ImageSearchResult, ImageSummary, TextMap,
 };
 
 pub use transfer::ImageSource;
+pub(crate) use transfer::credentials;
 
 use crate::{Engine, Result};
 
@@ -75,6 +77,41 @@ impl Engine {
             .iter()
             .map(documents::history)
             .collect())
+    }
+
+    /// `GET /images/search`
+    pub async fn image_search(
+        &self,
+        term: &str,
+        limit: usize,
+        auth: Option<AuthConfig>,
+        filters: &Filters,
+    ) -> Result<Vec<ImageSearchResult>> {
+        let bad = |e: proa_protocol::BadFilter| crate::Error::bad(e.to_string());
+        filters
+            .only(&["is-automated", "is-official", "stars"])
+            .map_err(bad)?;
+        let official = filters.truth("is-official").map_err(bad)?;
+        let automated = filters.truth("is-automated").map_err(bad)?;
+        let stars = filters
+            .values("stars")
+            .filter_map(|stars| stars.parse().ok());
+        let stars: i64 = stars.max().unwrap_or(0);
+        let auth = auth.map(credentials);
+        let found = self.images().search(term, limit, auth.as_ref()).await?;
+        let fits = |found: &proa_images::SearchResult| {
+            official.is_none_or(|wanted| wanted == found.is_official)
+                && automated.is_none_or(|wanted| wanted == found.is_automated)
+                && found.star_count >= stars
+        };
+        let document = |found: proa_images::SearchResult| ImageSearchResult {
+            star_count: found.star_count,
+            is_official: found.is_official,
+            name: found.name,
+            is_automated: found.is_automated,
+            description: found.description,
+        };
+        Ok(found.into_iter().filter(fits).map(document).collect())
     }
 
     /// `POST /images/{name}/tag`

@@ -156,7 +156,7 @@ impl Engine {
 }
 
 /// The client's credentials in the store's terms.
-fn credentials(auth: AuthConfig) -> Credentials {
+pub(crate) fn credentials(auth: AuthConfig) -> Credentials {
     Credentials {
         username: auth.username,
         password: auth.password,

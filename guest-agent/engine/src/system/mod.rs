@@ -11,7 +11,7 @@ use proa_protocol::{
     RegistryConfig, RuntimeInfo, SwarmInfo, TextMap, Version, VersionComponent, VersionPlatform,
 };
 
-use crate::{Engine, Error, Filters, Kind, ListOptions, Result, clock};
+use crate::{Engine, Filters, ListOptions, Result, clock};
 
 /// The engine's version: Docker's whose behaviour it has, and its own behind the plus sign.
 pub const VERSION: &str = concat!("28.5.2+proa.", env!("CARGO_PKG_VERSION"));
@@ -176,11 +176,29 @@ impl Engine {
 
     /// `POST /auth`: tries credentials at their registry.
     pub async fn log_in(&self, credentials: AuthConfig) -> Result<AuthResponse> {
-        let server = &credentials.serveraddress;
-        Err(Error::new(
-            Kind::NotImplemented,
-            format!("logging in to {server} is not supported by this engine"),
-        ))
+        let domain = registry_domain(&credentials.serveraddress);
+        let login = self
+            .images()
+            .log_in(&domain, &crate::image::credentials(credentials))
+            .await?;
+        Ok(AuthResponse {
+            status: "Login Succeeded".into(),
+            identity_token: login.identity_token,
+        })
+    }
+}
+
+/// A registry's host and port from what a client has on file for it: a URL, or a host already.
+fn registry_domain(address: &str) -> String {
+    let bare = address
+        .split_once("://")
+        .map_or(address, |(_, rest)| rest)
+        .split('/')
+        .next()
+        .unwrap_or_default();
+    match bare {
+        "" | "index.docker.io" | "registry-1.docker.io" => "docker.io".to_owned(),
+        other => other.to_owned(),
     }
 }
 

@@ -9,6 +9,7 @@
 //! ```
 //! Compressed layers are not kept: a layer's exact tar is made again from its files when it is saved or pushed.
 
+mod account;
 mod find;
 mod hold;
 mod index;
