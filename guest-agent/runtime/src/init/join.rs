@@ -87,16 +87,41 @@ pub(super) fn clone_beside(
     }
 }
 
-/// The first message of a conversation through a helper: the process's id and descriptor.
-pub(super) fn cloned(ours: &Channel, helper: &OwnedFd) -> Result<(i32, OwnedFd), StartError> {
-    let first = ours.receive().map_err(broken);
+/// What came of a clone through a helper.
+pub(super) struct ClonedBeside {
+    pub(super) pid: i32,
+    pub(super) pidfd: OwnedFd,
+    /// What the new process said before the helper had told its id.
+    pub(super) early: Vec<(FromInit, Vec<OwnedFd>)>,
+}
+
+/// Hears the new process's id from the helper and reaps the helper.
+pub(super) fn cloned(ours: &Channel, helper: &OwnedFd) -> Result<ClonedBeside, StartError> {
+    let heard = hear(ours);
     process::wait(helper).map_err(broken)?;
-    let lost = || broken(std::io::Error::from_raw_os_error(libc::EPIPE));
-    match first? {
-        Some((FromInit::Cloned { pid }, fds)) => {
-            Ok((pid, fds.into_iter().next().ok_or_else(lost)?))
+    heard
+}
+
+fn hear(ours: &Channel) -> Result<ClonedBeside, StartError> {
+    let mut early = Vec::new();
+    loop {
+        match ours.receive().map_err(broken)? {
+            Some((FromInit::Cloned { pid }, fds)) => {
+                let pidfd = fds.into_iter().next().ok_or_else(lost)?;
+                return Ok(ClonedBeside { pid, pidfd, early });
+            }
+            Some(other) => early.push(other),
+            // Nothing was cloned: the helper's own failure is all that was said.
+            None => {
+                return Err(match early.pop() {
+                    Some((FromInit::Failed(error), _)) => error,
+                    _ => lost(),
+                });
+            }
         }
-        Some((FromInit::Failed(error), _)) => Err(error),
-        _ => Err(lost()),
     }
+}
+
+fn lost() -> StartError {
+    broken(std::io::Error::from_raw_os_error(libc::EPIPE))
 }

@@ -38,7 +38,7 @@ use proa_kernel::{message, user};
 
 pub use hooks::{HookState, run as run_hooks};
 
-use self::join::Target;
+use self::join::{ClonedBeside, Target};
 use self::protocol::{Channel, During, FromInit, ToInit, broken};
 use self::sources::Sources;
 use crate::plan::{ExecPlan, Plan, ProcessPlan, Root};
@@ -98,7 +98,7 @@ pub fn spawn(plan: &Plan, fds: &SpawnFds<'_>) -> Result<Spawned, StartError> {
         cgroup: fds.cgroup,
         sibling: false,
     };
-    let (pid, pidfd) = if needs_helper(plan, &joins) {
+    let cloned = if needs_helper(plan, &joins) {
         let run = |channel| child::run(plan, sources, &[], fds, channel);
         let helper = join::clone_beside(&Target::Each(&joins), &options, theirs, run)?;
         join::cloned(&ours, &helper)?
@@ -110,17 +110,15 @@ pub fn spawn(plan: &Plan, fds: &SpawnFds<'_>) -> Result<Spawned, StartError> {
             }
             Cloned::Parent { pid, pidfd } => {
                 drop((sources, theirs));
-                (pid, pidfd)
+                ClonedBeside {
+                    pid,
+                    pidfd,
+                    early: Vec::new(),
+                }
             }
         }
     };
-    let spawned = Spawned {
-        pid,
-        pidfd,
-        console_master: None,
-        root_mount,
-    };
-    finish(spawned, &ours, Some(plan), &plan.process)
+    finish(cloned, root_mount, &ours, Some(plan), &plan.process)
 }
 
 /// Starts a further process in the container whose first process is behind `init`. The new process is the caller's
@@ -139,14 +137,8 @@ pub fn spawn_exec(
     };
     let run = |channel: Channel| child::run_exec(plan, fds, channel);
     let helper = join::clone_beside(&Target::Process(init, kinds), &options, theirs, run)?;
-    let (pid, pidfd) = join::cloned(&ours, &helper)?;
-    let spawned = Spawned {
-        pid,
-        pidfd,
-        console_master: None,
-        root_mount: None,
-    };
-    finish(spawned, &ours, None, &plan.process)
+    let cloned = join::cloned(&ours, &helper)?;
+    finish(cloned, None, &ours, None, &plan.process)
 }
 
 /// Lets a process go on that waits at the gate listening at `path`, and hears what came of it.
@@ -181,12 +173,20 @@ fn needs_helper(plan: &Plan, joins: &[(Namespaces, OwnedFd)]) -> bool {
 
 /// The parent's side of the conversation; a process that fails is reaped.
 fn finish(
-    mut spawned: Spawned,
+    cloned: ClonedBeside,
+    root_mount: Option<OwnedFd>,
     channel: &Channel,
     plan: Option<&Plan>,
     process: &ProcessPlan,
 ) -> Result<Spawned, StartError> {
-    match converse(&mut spawned, channel, plan, process) {
+    let ClonedBeside { pid, pidfd, early } = cloned;
+    let mut spawned = Spawned {
+        pid,
+        pidfd,
+        console_master: None,
+        root_mount,
+    };
+    match converse(&mut spawned, early, channel, plan, process) {
         Ok(()) => Ok(spawned),
         Err(error) => {
             let _ = process::signal(&spawned.pidfd, libc::SIGKILL);
@@ -198,6 +198,7 @@ fn finish(
 
 fn converse(
     spawned: &mut Spawned,
+    early: Vec<(FromInit, Vec<OwnedFd>)>,
     channel: &Channel,
     plan: Option<&Plan>,
     process: &ProcessPlan,
@@ -205,9 +206,14 @@ fn converse(
     if let Some(plan) = plan {
         map_ids(plan, spawned.pid, channel)?;
     }
+    let mut early = early.into_iter();
     loop {
+        let next = match early.next() {
+            Some(said) => Some(said),
+            None => channel.receive().map_err(broken)?,
+        };
         // The end means `execve`; a process that was killed on the way there is found by its parent's wait.
-        let Some((said, fds)) = channel.receive().map_err(broken)? else {
+        let Some((said, fds)) = next else {
             return Ok(());
         };
         match said {

@@ -3,15 +3,14 @@
 //! The parent can name host paths, keeps its privileges when the child has a user namespace, and may hold the mount
 //! until after the exit has been reported.
 
-use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use proa_kernel::message;
 use proa_kernel::mount::{self, Change, Configuring, propagation};
 use proa_kernel::namespace::Namespaces;
 use proa_kernel::process::{self, CloneOptions, Cloned};
-use proa_kernel::{message, resolve};
 use rustix::fs::{Mode, OFlags};
 
 use super::protocol::During;
@@ -30,13 +29,7 @@ pub(super) fn mount(
     match root {
         Root::Plain(path) => plain(path, shared).during_on(Step::Root, path),
         Root::Overlay(overlay) => {
-            let layers = match mapped {
-                Some(namespace) => Layers::mapped(overlay, namespace),
-                None => Ok(Layers::named(overlay)),
-            };
-            layers
-                .and_then(|layers| overlay_mount(overlay, &layers))
-                .during_on(Step::Root, &overlay.upper)
+            overlay_mount(overlay, mapped).during_on(Step::Root, &overlay.upper)
         }
     }
 }
@@ -106,28 +99,18 @@ impl<'a> Layers<'a> {
         }
     }
 
-    /// Every layer as an idmapped mount (overlayfs takes those from Linux 5.19 on).
+    /// Every lower layer as an idmapped mount (overlayfs takes those from Linux 5.19 on). What is written lies in the
+    /// upper directory with the ids of the user namespace: overlayfs itself works as the host's root, which an
+    /// idmapped upper directory would not know.
     fn mapped(overlay: &'a Overlay, namespace: BorrowedFd<'_>) -> io::Result<Self> {
         let lower = |path: &PathBuf| map_ids(path, namespace).map(Layer::Open);
-        // Upper and work directory must lie on one mount.
-        let parent = overlay
-            .upper
-            .parent()
-            .filter(|parent| overlay.work.parent() == Some(parent));
-        let parent = parent.ok_or_else(|| io::Error::from_raw_os_error(libc::EXDEV))?;
-        let changes = map_ids(parent, namespace)?;
-        let below = |path: &Path| {
-            let name = path.file_name().unwrap_or(OsStr::new("."));
-            resolve::open_plain(&changes, name, OFlags::PATH | OFlags::DIRECTORY).map(Layer::Open)
-        };
         Ok(Self {
             lowers: overlay
                 .lowers
                 .iter()
                 .map(lower)
                 .collect::<io::Result<_>>()?,
-            upper: below(&overlay.upper)?,
-            work: below(&overlay.work)?,
+            ..Self::named(overlay)
         })
     }
 }
@@ -146,13 +129,27 @@ fn map_ids(path: &Path, namespace: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(tree)
 }
 
-fn overlay_mount(overlay: &Overlay, layers: &Layers<'_>) -> io::Result<OwnedFd> {
-    match with_layer_list(overlay, layers) {
-        // Kernels before 6.5 do not know `lowerdir+`.
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-            with_one_string(overlay, layers)
-        }
+fn overlay_mount(overlay: &Overlay, mapped: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
+    if overlay.volatile {
+        forget_volatile(&overlay.work);
+    }
+    let layers = match mapped {
+        Some(namespace) => Layers::mapped(overlay, namespace)?,
+        None => Layers::named(overlay),
+    };
+    match with_layer_list(overlay, &layers) {
+        // Kernels before 6.5 do not know `lowerdir+`, those before 6.15 take no layer that is mounted nowhere.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => in_scratch(overlay, mapped),
         other => other,
+    }
+}
+
+/// Takes away the mark of an earlier volatile mount, which overlayfs refuses because the machine may have crashed in
+/// between. Here it is the same container started again; what a crash left is thrown away before it is ever mounted.
+fn forget_volatile(work: &Path) {
+    let mark = work.join("work/incompat/volatile");
+    if rustix::fs::unlink(mark.join("dirty")).is_ok() {
+        let _ = rustix::fs::rmdir(mark);
     }
 }
 
@@ -188,17 +185,20 @@ fn add(
     config.set(key, name.as_path())
 }
 
-/// All layers in one option of `mount(2)`, named by descriptor numbers relative to `/proc/self/fd` so that a few
-/// hundred fit the page that options have. Such a mount cannot be detached from the start, so a short-lived child
-/// makes it in a mount namespace of its own and passes on a copy.
-fn with_one_string(overlay: &Overlay, layers: &Layers<'_>) -> io::Result<OwnedFd> {
+/// The way of older kernels: `mount(2)` in a mount namespace of its own, made by a short-lived child that passes on a
+/// detached copy.
+fn in_scratch(overlay: &Overlay, mapped: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
     let (ours, theirs) = message::pair()?;
     match process::clone3(&CloneOptions {
         namespaces: Namespaces::MOUNT,
         ..CloneOptions::default()
     })? {
         Cloned::Child => {
-            let code = match mount_by_numbers(overlay, layers) {
+            let made = match mapped {
+                Some(namespace) => mount_by_places(overlay, namespace),
+                None => mount_by_numbers(overlay),
+            };
+            let code = match made {
                 Ok(root) => message::send(&theirs, &[0], &[root.as_fd()]).map_or(libc::EIO, |()| 0),
                 Err(error) => error.raw_os_error().unwrap_or(libc::EIO),
             };
@@ -217,35 +217,67 @@ fn with_one_string(overlay: &Overlay, layers: &Layers<'_>) -> io::Result<OwnedFd
     }
 }
 
-fn mount_by_numbers(overlay: &Overlay, layers: &Layers<'_>) -> io::Result<OwnedFd> {
+/// Where the child mounts: any directory will do, nobody else sees its namespace.
+const SCRATCH: &str = "/sys";
+
+/// Layers are named by descriptor numbers relative to `/proc/self/fd`, so that a few hundred fit the page that the
+/// options of `mount(2)` have.
+fn mount_by_numbers(overlay: &Overlay) -> io::Result<OwnedFd> {
     mount::set_propagation(c"/", propagation::PRIVATE, true)?;
     let mut opened = Vec::new();
-    let mut number = |layer: &Layer<'_>| -> io::Result<String> {
-        match layer {
-            Layer::Open(fd) => Ok(fd.as_raw_fd().to_string()),
-            Layer::Named(path) => {
-                let fd = rustix::fs::open(*path, OFlags::PATH, Mode::empty())?;
-                let name = fd.as_raw_fd().to_string();
-                opened.push(fd);
-                Ok(name)
-            }
-        }
+    let mut number = |path: &PathBuf| -> io::Result<String> {
+        let fd = rustix::fs::open(path, OFlags::PATH, Mode::empty())?;
+        let name = fd.as_raw_fd().to_string();
+        opened.push(fd);
+        Ok(name)
     };
-    let lowers: Vec<String> = layers
+    let lowers: Vec<String> = overlay
         .lowers
         .iter()
         .map(&mut number)
         .collect::<io::Result<_>>()?;
-    let (upper, work) = (number(&layers.upper)?, number(&layers.work)?);
-    let volatile = if overlay.volatile { ",volatile" } else { "" };
+    let (upper, work) = (number(&overlay.upper)?, number(&overlay.work)?);
+    rustix::process::chdir("/proc/self/fd")?;
+    mount_string(SCRATCH, &lowers, &upper, &work, overlay.volatile)
+}
+
+/// Idmapped layers are placed in a tmpfs first.
+fn mount_by_places(overlay: &Overlay, namespace: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    mount::set_propagation(c"/", propagation::PRIVATE, true)?;
+    mount::place_at(Configuring::new("tmpfs")?.mount(0)?, SCRATCH)?;
+    rustix::process::chdir(SCRATCH)?;
+    let place = |name: &str, path: &Path| -> io::Result<()> {
+        rustix::fs::mkdir(name, Mode::from_bits_retain(0o755))?;
+        mount::place_at(map_ids(path, namespace)?, name)
+    };
+    let mut lowers = Vec::new();
+    for (number, lower) in overlay.lowers.iter().enumerate() {
+        lowers.push(number.to_string());
+        place(&lowers[number], lower)?;
+    }
+    rustix::fs::mkdir("m", Mode::from_bits_retain(0o755))?;
+    mount_string(
+        "m",
+        &lowers,
+        &overlay.upper.to_string_lossy(),
+        &overlay.work.to_string_lossy(),
+        overlay.volatile,
+    )
+}
+
+fn mount_string(
+    target: &str,
+    lowers: &[String],
+    upper: &str,
+    work: &str,
+    volatile: bool,
+) -> io::Result<OwnedFd> {
+    let volatile = if volatile { ",volatile" } else { "" };
     let options = format!(
         "lowerdir={},upperdir={upper},workdir={work}{volatile}",
         lowers.join(":")
     );
     let options = std::ffi::CString::new(options)?;
-    rustix::process::chdir("/proc/self/fd")?;
-    // Any directory will do to mount on: nobody else sees this namespace.
-    let target = "/sys";
     rustix::mount::mount(
         "overlay",
         target,
@@ -254,4 +286,13 @@ fn mount_by_numbers(overlay: &Overlay, layers: &Layers<'_>) -> io::Result<OwnedF
         Some(options.as_c_str()),
     )?;
     mount::clone_path(target, false)
+}
+
+/// The way of older kernels, for tests on a newer one.
+#[cfg(test)]
+pub(super) fn by_one_string(
+    overlay: &Overlay,
+    mapped: Option<BorrowedFd<'_>>,
+) -> io::Result<OwnedFd> {
+    in_scratch(overlay, mapped)
 }

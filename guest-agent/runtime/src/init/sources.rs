@@ -9,11 +9,11 @@ use std::path::Path;
 use proa_kernel::mount::{self, Change, attribute, propagation};
 use proa_kernel::namespace::Namespaces;
 use proa_kernel::user;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Gid, Mode, OFlags, Uid};
 
 use super::protocol::During;
 use super::root;
-use crate::plan::{Bind, IdMaps, MountPlan, MountSource, NamespacePlan, Plan, Root};
+use crate::plan::{Bind, IdMap, IdMaps, MountPlan, MountSource, NamespacePlan, Plan, Root};
 use crate::start_error::{StartError, Step};
 
 /// Everything opened.
@@ -36,6 +36,9 @@ impl Sources {
             .map(id_namespace)
             .transpose()
             .during(Step::MapIds, plan.id.as_str())?;
+        if let (Some(maps), Root::Overlay(overlay)) = (maps, &plan.root) {
+            give_to_root(&overlay.upper, maps).during_on(Step::Root, &overlay.upper)?;
+        }
         let shared = plan.root_propagation == propagation::SHARED;
         let root = root::mount(&plan.root, shared, mapped.as_ref().map(AsFd::as_fd))?;
         let mounts = plan
@@ -75,6 +78,25 @@ pub(super) fn open_joins(plan: &NamespacePlan) -> Result<Vec<(Namespaces, OwnedF
 fn id_namespace(maps: &IdMaps) -> io::Result<OwnedFd> {
     let (uids, gids) = maps.ranges();
     user::namespace(&uids, &gids)
+}
+
+/// The directory for changes is what `/` shows, so it belongs to the namespace's root.
+fn give_to_root(upper: &Path, maps: &IdMaps) -> io::Result<()> {
+    let root = |maps: &[IdMap]| {
+        maps.iter()
+            .find(|map| map.inside == 0)
+            .map(|map| map.outside)
+    };
+    let stat = rustix::fs::stat(upper)?;
+    let (uid, gid) = (root(&maps.uids), root(&maps.gids));
+    if (uid, gid) == (Some(stat.st_uid), Some(stat.st_gid)) || stat.st_uid != 0 {
+        return Ok(());
+    }
+    Ok(rustix::fs::chown(
+        upper,
+        uid.map(Uid::from_raw),
+        gid.map(Gid::from_raw),
+    )?)
 }
 
 fn mount_sources(plan: &MountPlan) -> Result<Vec<OwnedFd>, StartError> {
