@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::doctor::{self, DoctorArguments};
+use crate::install::{self, InstallArguments, UninstallArguments};
 use crate::serve;
 
 /// Proa's container engine.
@@ -24,6 +25,10 @@ enum Verb {
     Serve(ServeArguments),
     /// Says what this host lacks to run containers, and what to do about it.
     Doctor(DoctorArguments),
+    /// Makes the engine a service of this host's systemd and starts it.
+    Install(InstallArguments),
+    /// Kills the containers, stops the engine and takes away everything that either made.
+    Uninstall(UninstallArguments),
     /// Says the version.
     Version,
 }
@@ -81,6 +86,8 @@ impl Cli {
         match self.verb {
             Verb::Serve(arguments) => serve::start(&arguments),
             Verb::Doctor(arguments) => doctor::run(&arguments),
+            Verb::Install(arguments) => install::install(&arguments),
+            Verb::Uninstall(arguments) => install::uninstall(&arguments),
             Verb::Version => say(&format!("proa-agent {}", crate::VERSION)),
         }
     }
@@ -93,7 +100,7 @@ pub(crate) fn serve_arguments(
     let program = std::iter::once(OsString::from("proa-agent"));
     match Cli::try_parse_from(program.chain(arguments))?.verb {
         Verb::Serve(arguments) => Ok(arguments),
-        Verb::Doctor(_) | Verb::Version => {
+        Verb::Doctor(_) | Verb::Install(_) | Verb::Uninstall(_) | Verb::Version => {
             Err(clap::Error::new(clap::error::ErrorKind::InvalidSubcommand))
         }
     }

@@ -9,6 +9,7 @@
 mod cli;
 mod doctor;
 mod hello;
+mod install;
 mod listen;
 mod log;
 mod routes;

@@ -1,7 +1,7 @@
 //! One cgroup: made, entered, limited, counted, listed.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
@@ -45,6 +45,24 @@ impl Hierarchy {
             hierarchy: self.clone(),
             path: path.clone(),
         }
+    }
+
+    /// The cgroups called `name`, wherever they are beneath the base.
+    pub fn find(&self, name: &str) -> Vec<CgroupPath> {
+        let bases = Controller::ALL
+            .into_iter()
+            .filter_map(|controller| self.base(controller));
+        let bases: BTreeSet<&Path> = bases.chain(self.unified()).collect();
+        let mut found = BTreeSet::new();
+        for base in bases {
+            let named = files::tree(base)
+                .into_iter()
+                .filter(|directory| directory.file_name() == Some(name.as_ref()));
+            let relative = named
+                .filter_map(|directory| directory.strip_prefix(base).ok()?.to_str()?.parse().ok());
+            found.extend(relative);
+        }
+        found.into_iter().collect()
     }
 
     /// The cgroups directly beneath `path` that exist: what a sweep compares with what should be there.
