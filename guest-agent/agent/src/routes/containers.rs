@@ -25,7 +25,7 @@ pub(super) async fn answer(method: &Method, path: &[&str], call: Call) -> Answer
         ("GET", [id, verb]) => read(id, verb, call).await,
         ("POST", [id, verb]) => change(id, verb, call).await,
         ("GET", [_, "attach", "ws"]) => Err(ApiError::not_here("attaching over a web socket")),
-        ("HEAD" | "PUT", [_, "archive"]) => Err(ApiError::not_here("copying files")),
+        ("HEAD" | "PUT", [id, "archive"]) => no_copies(id, &call),
         _ => Err(ApiError::no_such_page()),
     }
 }
@@ -37,7 +37,7 @@ async fn read(id: &str, verb: &str, call: Call) -> Answer {
         "top" => top(id, &call).await,
         "stats" => stats(id, &call).await,
         "changes" => changes(id, &call).await,
-        "export" | "archive" => Err(ApiError::not_here("copying files")),
+        "export" | "archive" => no_copies(id, &call),
         _ => Err(ApiError::no_such_page()),
     }
 }
@@ -58,6 +58,12 @@ async fn change(id: &str, verb: &str, call: Call) -> Answer {
         "exec" => exec(id, call).await,
         _ => Err(ApiError::no_such_page()),
     }
+}
+
+/// Files are not copied yet, but a container that does not exist is told first.
+fn no_copies(id: &str, call: &Call) -> Answer {
+    call.engine().container(id)?;
+    Err(ApiError::not_here("copying files"))
 }
 
 /// `GET /containers/json`
@@ -84,7 +90,7 @@ async fn create(mut call: Call) -> Answer {
             "invalid JSON: got EOF while reading request body",
         ));
     }
-    let body = ContainerCreateBody::from_json(&bytes).map_err(bad_json)?;
+    let body = ContainerCreateBody::from_json(&bytes).map_err(|e| bad_json(&bytes, &e))?;
     if body.config == ContainerConfig::default() {
         return Err(ApiError::bad(
             "config cannot be empty in order to create a container",

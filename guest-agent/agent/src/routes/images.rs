@@ -3,8 +3,8 @@
 use hyper::{Method, StatusCode};
 use proa_engine::ImageSource;
 use proa_engine::images::ContainerDefaults;
-use proa_protocol::TextMap;
 use proa_protocol::progress::Progress;
+use proa_protocol::{ContainerConfig, TextMap};
 
 use crate::hello;
 use crate::server::{self, Answer, ApiError, Call, Lines, json, pipe};
@@ -62,6 +62,15 @@ fn inspect(name: &str, call: &Call) -> Answer {
     if !call.speaks(44) {
         document.virtual_size = document.size;
     }
+    if call.speaks(50) {
+        return json(StatusCode::OK, &document);
+    }
+    // Until then an image's defaults were worded as a container's configuration, empty fields and all.
+    let unwritable = |e: serde_json::Error| ApiError::internal(format!("write the answer: {e}"));
+    let mut document = serde_json::to_value(document).map_err(unwritable)?;
+    let config: ContainerConfig =
+        serde_json::from_value(document["Config"].take()).map_err(unwritable)?;
+    document["Config"] = serde_json::to_value(config).map_err(unwritable)?;
     json(StatusCode::OK, &document)
 }
 
@@ -181,7 +190,12 @@ fn save(names: Vec<String>, call: &Call) -> Answer {
     }
     // What does not exist is refused before the first byte.
     for name in &names {
-        call.engine().images().find(name)?;
+        if call.engine().images().find(name).is_err() {
+            return Err(ApiError::new(
+                StatusCode::NOT_FOUND,
+                format!("No such image: {name}"),
+            ));
+        }
     }
     let engine = call.engine().clone();
     let (mut writer, stream) = pipe::writer();

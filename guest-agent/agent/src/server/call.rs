@@ -110,7 +110,7 @@ impl Call {
         }
         serde_json::from_slice::<Option<T>>(&bytes)
             .map(Option::unwrap_or_default)
-            .map_err(bad_json)
+            .map_err(|e| bad_json(&bytes, &e))
     }
 
     /// The body as it comes.
@@ -137,14 +137,21 @@ fn check_json(kind: &str, empty: bool) -> Result<(), ApiError> {
     }
 }
 
-/// The refusal of a body that cannot be read.
-pub(crate) fn bad_json(error: serde_json::Error) -> ApiError {
+/// The refusal of a body that cannot be read, in the words of Go's decoder where they are short.
+pub(crate) fn bad_json(bytes: &[u8], error: &serde_json::Error) -> ApiError {
+    let told = error.to_string();
     ApiError::bad(match error.classify() {
         serde_json::error::Category::Eof => "invalid JSON: unexpected EOF".to_owned(),
-        _ if error.to_string().starts_with("trailing characters") => {
-            "unexpected content after JSON".to_owned()
+        _ if told.starts_with("trailing characters") => "unexpected content after JSON".to_owned(),
+        _ if told.starts_with("expected value") => {
+            let line = bytes
+                .split(|byte| *byte == b'\n')
+                .nth(error.line().saturating_sub(1));
+            let odd = line.and_then(|line| line.get(error.column().saturating_sub(1)));
+            let odd = char::from(odd.copied().unwrap_or(b'?'));
+            format!("invalid JSON: invalid character {odd:?} looking for beginning of value")
         }
-        _ => format!("invalid JSON: {error}"),
+        _ => format!("invalid JSON: {told}"),
     })
 }
 
@@ -165,9 +172,15 @@ mod tests {
 
     #[test]
     fn bad_json_is_told_in_dockers_words() {
-        let told = |text| bad_json(serde_json::from_str::<Option<u8>>(text).unwrap_err()).message;
+        let told = |text: &str| {
+            let error = serde_json::from_str::<Option<u8>>(text).unwrap_err();
+            bad_json(text.as_bytes(), &error).message
+        };
         assert_eq!(told(""), "invalid JSON: unexpected EOF");
         assert_eq!(told("1 2"), "unexpected content after JSON");
-        assert!(told("x").starts_with("invalid JSON: "));
+        assert_eq!(
+            told("x"),
+            "invalid JSON: invalid character 'x' looking for beginning of value"
+        );
     }
 }

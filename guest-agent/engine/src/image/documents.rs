@@ -19,11 +19,13 @@ pub(super) fn summary(image: &Image) -> ImageSummary {
         id: image.id().to_string(),
         labels: (!labels.is_empty()).then(|| labels.clone()),
         parent_id: image.parent().map(ToString::to_string).unwrap_or_default(),
-        repo_digests: image
-            .digests()
-            .iter()
-            .map(proa_images::Reference::familiar)
-            .collect(),
+        repo_digests: Some(
+            image
+                .digests()
+                .iter()
+                .map(proa_images::Reference::familiar)
+                .collect(),
+        ),
         repo_tags: image
             .tags()
             .iter()

@@ -18,12 +18,12 @@ pub(crate) use transfer::credentials;
 use crate::{Engine, Result};
 
 impl Engine {
-    /// `GET /images/json`. `usage` counts containers and shared bytes, which takes longer.
+    /// `GET /images/json`. `shared` tells how much of each is shared with others, which takes longer.
     pub async fn image_list(
         &self,
         filters: &Filters,
         all: bool,
-        usage: bool,
+        shared: bool,
     ) -> Result<Vec<ImageSummary>> {
         let known = [
             "dangling",
@@ -35,20 +35,27 @@ impl Engine {
             "reference",
         ];
         let summaries = self.images().list(&store_filters(filters, &known)?, all)?;
-        let used = if usage {
-            self.containers_by_image().await?
-        } else {
-            BTreeMap::new()
-        };
-        let line = |summary: &Summary| {
-            let mut line = documents::summary(&summary.image);
-            if usage {
-                line.containers = used.get(&line.id).copied().unwrap_or_default();
-                line.shared_size = summary.shared_size as i64;
-            }
-            line
+        let line = |summary: &Summary| ImageSummary {
+            shared_size: if shared {
+                summary.shared_size as i64
+            } else {
+                -1
+            },
+            ..documents::summary(&summary.image)
         };
         Ok(summaries.iter().map(line).collect())
+    }
+
+    /// Every image with what it shares and how many containers were made of it.
+    pub(crate) async fn image_usage(&self) -> Result<Vec<ImageSummary>> {
+        let used = self.containers_by_image().await?;
+        let mut list = self.image_list(&Filters::default(), false, true).await?;
+        for line in &mut list {
+            line.containers = used.get(&line.id).copied().unwrap_or_default();
+            // Docker says it here with another word than in its list.
+            line.repo_digests = line.repo_digests.take().filter(|list| !list.is_empty());
+        }
+        Ok(list)
     }
 
     /// How many containers were made of each image.

@@ -11,7 +11,7 @@ use proa_protocol::{
     RegistryConfig, RuntimeInfo, SwarmInfo, TextMap, Version, VersionComponent, VersionPlatform,
 };
 
-use crate::{Engine, Filters, ListOptions, Result, clock};
+use crate::{Engine, ListOptions, Result, clock};
 
 /// The engine's version: Docker's whose behaviour it has, and its own behind the plus sign.
 pub const VERSION: &str = concat!("28.5.2+proa.", env!("CARGO_PKG_VERSION"));
@@ -110,6 +110,7 @@ impl Engine {
             driver_status: host::storage(root),
             plugins: plugins(),
             n_fd: host::open_descriptors(),
+            n_goroutines: tasks(),
             system_time: timestamp::document(clock::now()),
             logging_driver: "json-file".into(),
             cgroup_driver: "cgroupfs".into(),
@@ -155,7 +156,7 @@ impl Engine {
         let mut usage = DiskUsage::default();
         if of.images {
             usage.layers_size = self.images().layers_size() as i64;
-            usage.images = Some(self.image_list(&Filters::default(), false, true).await?);
+            usage.images = Some(self.image_usage().await?);
         }
         if of.containers {
             let sized = ListOptions {
@@ -202,6 +203,12 @@ fn registry_domain(address: &str) -> String {
     }
 }
 
+/// Tasks that are under way.
+fn tasks() -> i64 {
+    tokio::runtime::Handle::try_current()
+        .map_or(0, |runtime| runtime.metrics().num_alive_tasks() as i64)
+}
+
 /// What is built in.
 fn plugins() -> Plugins {
     let words = |list: &[&str]| list.iter().map(|&word| word.to_owned()).collect();
@@ -215,7 +222,6 @@ fn plugins() -> Plugins {
             "journald",
             "json-file",
             "local",
-            "none",
             "syslog",
         ]),
     }

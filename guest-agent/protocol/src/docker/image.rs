@@ -17,7 +17,7 @@ documents! {
         pub id: String,
         pub labels: Option<TextMap>,
         pub parent_id: String,
-        pub repo_digests: Vec<String>,
+        pub repo_digests: Option<Vec<String>>,
         pub repo_tags: Vec<String>,
         pub shared_size: i64,
         pub size: i64,
