@@ -4,13 +4,19 @@
 //! Reading back needs no monitor: see [`read`].
 
 pub(crate) mod clock;
-pub(crate) mod files;
-pub(crate) mod json;
-pub(crate) mod lines;
-pub(crate) mod local;
+mod files;
+mod fluentd;
+mod gelf;
+mod journald;
+mod json;
+mod lines;
+mod local;
+pub mod options;
+mod outlet;
 pub mod read;
 pub(crate) mod record;
 pub mod sink;
+mod syslog;
 
 pub use sink::{Driver, FileLog, LogSink, Mode};
 

@@ -1,5 +1,6 @@
 //! The plain value that says where output is recorded.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -110,6 +111,17 @@ pub enum Endpoint {
     Tcp(SocketAddr),
     /// Datagrams.
     Udp(SocketAddr),
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Endpoint::Unix(path) => write!(f, "unix://{}", path.display()),
+            Endpoint::UnixDatagram(path) => write!(f, "unixgram://{}", path.display()),
+            Endpoint::Tcp(address) => write!(f, "tcp://{address}"),
+            Endpoint::Udp(address) => write!(f, "udp://{address}"),
+        }
+    }
 }
 
 /// A syslog server.

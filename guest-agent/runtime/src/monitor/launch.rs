@@ -13,7 +13,7 @@ use super::oom::Oom;
 use super::start::{self, Surroundings};
 use super::watch::{Monitor, Process};
 use crate::keeper::message::Use;
-use crate::launch::{Launch, Streams, exit_file, monitor_socket, short_monitor_socket};
+use crate::launch::{Launch, Streams, exit_file, short_monitor_socket};
 use crate::log::clock;
 use crate::log::record::Recorder;
 use crate::start_error::{StartError, Step};
@@ -39,10 +39,16 @@ impl Monitor {
             Ok((mut monitor, stdin)) => {
                 connection.send(0, &Message::Launched(Ok(monitor.started)), stdin);
                 monitor.connections.push(connection);
+                // Needed by nobody until `serve` is started again, so it is not made on the way to the start.
+                match listen(&run_dir) {
+                    Ok(listener) => monitor.listener = Some(listener),
+                    Err(error) => {
+                        eprintln!("proa: monitor: listen in {}: {error}", run_dir.display())
+                    }
+                }
                 Some(monitor)
             }
             Err(error) => {
-                let _ = fs::remove_file(monitor_socket(&run_dir));
                 connection.send(0, &Message::Launched(Err(error)), None);
                 None
             }
@@ -76,7 +82,7 @@ fn begin(launch: Launch, brought: Brought) -> Result<(Monitor, Option<OwnedFd>),
     let run_dir = launch.run_dir;
     let here = |error: io::Error| failed(&run_dir, &error);
     let signals = Signals::of(&[libc::SIGCHLD]).descriptor().map_err(here)?;
-    let listener = listen(&run_dir).map_err(here)?;
+    remove(&exit_file(&run_dir)).map_err(here)?;
     let recorder = Recorder::open(launch.log)?;
     let Brought {
         mut surroundings,
@@ -104,7 +110,7 @@ fn begin(launch: Launch, brought: Brought) -> Result<(Monitor, Option<OwnedFd>),
     let monitor = Monitor {
         run_dir,
         signals,
-        listener: Some(listener),
+        listener: None,
         connections: Vec::new(),
         recorder,
         surroundings,
@@ -112,6 +118,7 @@ fn begin(launch: Launch, brought: Brought) -> Result<(Monitor, Option<OwnedFd>),
         started,
         init,
         exit: None,
+        ended: None,
         execs: Vec::new(),
         lingering: Vec::new(),
         unrecorded: None,
@@ -119,7 +126,7 @@ fn begin(launch: Launch, brought: Brought) -> Result<(Monitor, Option<OwnedFd>),
     Ok((monitor, shared))
 }
 
-/// The control socket; one left by an earlier run is replaced, and so is its record.
+/// The control socket; one left by an earlier run is replaced.
 fn listen(run_dir: &Path) -> io::Result<OwnedFd> {
     let (_dir, path) = match short_monitor_socket(run_dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -128,9 +135,13 @@ fn listen(run_dir: &Path) -> io::Result<OwnedFd> {
         }
         other => other?,
     };
-    remove(&path)?;
-    remove(&exit_file(run_dir))?;
-    let listener = proa_kernel::message::listen(&path)?;
+    let listener = match proa_kernel::message::listen(&path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            remove(&path)?;
+            proa_kernel::message::listen(&path)?
+        }
+        other => other?,
+    };
     rustix::io::ioctl_fionbio(&listener, true)?;
     Ok(listener)
 }

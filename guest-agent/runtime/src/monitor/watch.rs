@@ -4,10 +4,11 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use proa_kernel::process::{self, Ended};
 use proa_kernel::signal;
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::connection::Connection;
 use super::message::{Event, Message, Started};
@@ -18,6 +19,9 @@ use super::start::{Child, Surroundings};
 use crate::launch::{Exit, monitor_socket};
 use crate::log::clock;
 use crate::log::record::Recorder;
+
+/// How long after the end a log server may take to accept what is left.
+const LOG_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Everything a monitor holds.
 pub(super) struct Monitor {
@@ -31,6 +35,8 @@ pub(super) struct Monitor {
     pub(super) started: Started,
     pub(super) init: Process,
     pub(super) exit: Option<Exit>,
+    /// When `exit` came to be.
+    pub(super) ended: Option<Instant>,
     pub(super) execs: Vec<Exec>,
     /// Output of execs that ended, until their clients have it.
     pub(super) lingering: Vec<Output>,
@@ -58,6 +64,7 @@ pub(super) struct Exec {
 #[derive(Clone, Copy)]
 enum Token {
     Signals,
+    Log,
     Oom,
     Listener,
     Connection(usize),
@@ -94,11 +101,31 @@ impl Monitor {
     }
 
     fn is_done(&self) -> bool {
-        self.exit.is_some()
-            && self.execs.is_empty()
-            && self.lingering.is_empty()
-            && self.init.output.is_done()
-            && self.connections.iter().all(Connection::is_idle)
+        self.ended.is_some_and(|ended| {
+            self.execs.is_empty()
+                && self.lingering.is_empty()
+                && self.init.output.is_done()
+                && self.connections.iter().all(Connection::is_idle)
+                && (self.recorder.is_done() || ended.elapsed() >= LOG_PATIENCE)
+        })
+    }
+
+    /// How long to wait at most.
+    fn timeout(&self) -> Option<Timespec> {
+        let last_call = self.ended.filter(|_| !self.recorder.is_done());
+        let wakes = [
+            self.recorder.wake(),
+            last_call.map(|ended| ended + LOG_PATIENCE),
+        ];
+        let left = wakes
+            .into_iter()
+            .flatten()
+            .min()?
+            .saturating_duration_since(Instant::now());
+        Some(Timespec {
+            tv_sec: left.as_secs() as i64,
+            tv_nsec: i64::from(left.subsec_nanos()),
+        })
     }
 
     /// Waits, and says what is ready.
@@ -110,6 +137,9 @@ impl Monitor {
             polled.push(PollFd::from_borrowed_fd(fd, flags));
         };
         watch(Token::Signals, self.signals.as_fd(), PollFlags::IN);
+        if let Some((log, flags)) = self.recorder.watch() {
+            watch(Token::Log, log, flags);
+        }
         if let Some(oom) = self.oom.watch() {
             watch(Token::Oom, oom, PollFlags::IN);
         }
@@ -137,7 +167,7 @@ impl Monitor {
                 watch(Token::Lingering(index, part), fd, flags);
             }
         }
-        match rustix::event::poll(&mut polled, None) {
+        match rustix::event::poll(&mut polled, self.timeout().as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
         }
@@ -150,6 +180,10 @@ impl Monitor {
             Token::Signals => {
                 while signal::take(&self.signals)?.is_some() {}
                 self.reap()
+            }
+            Token::Log => {
+                self.recorder.advance();
+                Ok(())
             }
             Token::Oom => {
                 if self.oom.has_struck() {
@@ -186,6 +220,13 @@ impl Monitor {
 
     /// Forgets what is gone, now that no index is in use.
     fn tidy(&mut self) {
+        if self
+            .recorder
+            .wake()
+            .is_some_and(|time| time <= Instant::now())
+        {
+            self.recorder.advance();
+        }
         self.connections
             .retain(|connection| !connection.is_closed());
         self.init.output.tidy();
@@ -194,7 +235,6 @@ impl Monitor {
         }
         self.lingering.iter_mut().for_each(Output::tidy);
         self.lingering.retain(|output| !output.is_done());
-        self.recorder.flush();
     }
 
     fn accept(&mut self) {
@@ -236,6 +276,7 @@ impl Monitor {
         let exit = record::exit(how, clock::now(), self.oom.ever());
         self.unrecorded = record::write_exit(&self.run_dir, &exit).err();
         self.exit = Some(exit);
+        self.ended = Some(Instant::now());
         // A client that comes from now on finds the record.
         self.listener = None;
         let _ = fs::remove_file(monitor_socket(&self.run_dir));

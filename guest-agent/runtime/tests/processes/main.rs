@@ -6,6 +6,7 @@
 mod exec;
 mod ground;
 mod keeper;
+mod logs;
 mod measure;
 mod output;
 mod plan;
@@ -29,7 +30,14 @@ fn main() -> ExitCode {
     if runtime_keeper::role().is_some() {
         return keeper::be_service();
     }
-    run(&[output::TESTS, stdin::TESTS, exec::TESTS, keeper::TESTS].concat())
+    run(&[
+        output::TESTS,
+        stdin::TESTS,
+        exec::TESTS,
+        keeper::TESTS,
+        logs::TESTS,
+    ]
+    .concat())
 }
 
 fn run(tests: &[Test]) -> ExitCode {
