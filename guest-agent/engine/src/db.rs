@@ -3,7 +3,12 @@
 //! Changes that arrive while a commit is under way are committed together (group commit), each acknowledged when it
 //! is on disk. Reading happens once, when the file is opened: after that the engine's memory is the truth.
 
-use std::{path::Path, sync::mpsc, thread};
+use std::{
+    path::Path,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use rusqlite::{Connection, Transaction, params};
 use tokio::sync::oneshot;
@@ -20,6 +25,9 @@ const SCHEMA: &str = "
         name TEXT PRIMARY KEY, record TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
 ";
+
+/// How long changes that nobody waits for are gathered.
+const GATHERING: Duration = Duration::from_millis(100);
 
 /// One change.
 #[derive(Debug)]
@@ -120,7 +128,7 @@ fn read(connection: &Connection) -> rusqlite::Result<Stored> {
 
 fn write_all(mut connection: Connection, queue: &mpsc::Receiver<Job>) {
     while let Ok(first) = queue.recv() {
-        let jobs: Vec<Job> = std::iter::once(first).chain(queue.try_iter()).collect();
+        let jobs = collect(first, queue);
         let outcome = write_group(&mut connection, &jobs).map_err(|error| error.to_string());
         if let Err(cause) = &outcome {
             tracing::error!(%cause, changes = jobs.len(), "writing the state failed");
@@ -132,6 +140,24 @@ fn write_all(mut connection: Connection, queue: &mpsc::Receiver<Job>) {
             }
         }
     }
+}
+
+/// One group: everything that has arrived. As long as nobody waits for it, a little more is waited for.
+fn collect(first: Job, queue: &mpsc::Receiver<Job>) -> Vec<Job> {
+    let deadline = Instant::now() + GATHERING;
+    let mut awaited = first.done.is_some();
+    let mut jobs = vec![first];
+    while !awaited {
+        match queue.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(job) => {
+                awaited = job.done.is_some();
+                jobs.push(job);
+            }
+            Err(_) => break,
+        }
+    }
+    jobs.extend(queue.try_iter());
+    jobs
 }
 
 fn write_group(connection: &mut Connection, jobs: &[Job]) -> rusqlite::Result<()> {

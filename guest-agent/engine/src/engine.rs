@@ -206,6 +206,7 @@ async fn listen(engine: Arc<Engine>) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
             Err(error) => {
                 tracing::error!(%error, "the keeper is gone: no container can be started any more");
+                engine.stop.send_replace(true);
                 return;
             }
         }

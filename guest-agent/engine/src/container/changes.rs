@@ -37,8 +37,7 @@ impl Container {
         let engine = self.engine()?;
         let definition = self.seen().definition;
         let upper = engine.paths.container(&self.id).join("upper");
-        let image = engine.images().find(&definition.image)?;
-        let below = Layers::new(image.lowers().iter().cloned());
+        let below = Layers::new(definition.lowers.iter().cloned());
         let attempt = || format!("compare container {} with its image", self.id);
         let walk = move || -> std::io::Result<Vec<FilesystemChange>> {
             let mut changes = Vec::new();

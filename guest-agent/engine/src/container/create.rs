@@ -132,6 +132,7 @@ impl Engine {
             name: made.name.clone(),
             created: clock::now(),
             image: image.id().to_string(),
+            lowers: image.lowers().to_vec(),
             platform: image.config().os.clone(),
             command,
             config,

@@ -17,6 +17,8 @@ pub(crate) struct Definition {
     pub(crate) created: Timestamp,
     /// The image's id, `sha256:…`.
     pub(crate) image: String,
+    /// The image's directories, top first; they stay while the container holds the image.
+    pub(crate) lowers: Vec<PathBuf>,
     /// `linux`, with what the image says more.
     pub(crate) platform: String,
     /// The command line: entrypoint and command.
@@ -134,6 +136,7 @@ pub(crate) mod tests {
             name: "calm_reef".to_owned(),
             created: Timestamp::UNIX_EPOCH,
             image: format!("sha256:{}", "0".repeat(64)),
+            lowers: Vec::new(),
             platform: "linux".to_owned(),
             command: vec!["true".to_owned()],
             config: ContainerConfig::default(),

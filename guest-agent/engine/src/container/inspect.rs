@@ -97,7 +97,7 @@ fn document(engine: &Engine, seen: &Published) -> ContainerInspect {
         platform: definition.platform.clone(),
         app_armor_profile: apparmor(engine, definition),
         host_config: definition.host.clone(),
-        graph_driver: graph_driver(engine, definition, &folder),
+        graph_driver: graph_driver(definition, &folder),
         mounts: mount_points(definition),
         config,
         network_settings: network_settings(seen),
@@ -154,13 +154,9 @@ fn state(seen: &Published) -> ContainerState {
     document
 }
 
-fn graph_driver(engine: &Engine, definition: &Definition, folder: &Path) -> GraphDriver {
-    let lowers = engine
-        .images()
-        .find(&definition.image)
-        .map(|image| image.lowers().to_vec())
-        .unwrap_or_default();
-    let lowers: Vec<String> = lowers
+fn graph_driver(definition: &Definition, folder: &Path) -> GraphDriver {
+    let lowers: Vec<String> = definition
+        .lowers
         .iter()
         .map(|path| path.display().to_string())
         .collect();

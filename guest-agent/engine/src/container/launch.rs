@@ -7,7 +7,6 @@ use std::{
 };
 
 use oci_spec::runtime::{Process, Spec};
-use proa_images::Image;
 use proa_kernel::cgroup::{Cgroup, CgroupPath, Controller, OomWatch, Version};
 use proa_runtime::{
     StartError, Step,
@@ -54,11 +53,7 @@ impl Prepared {
         definition: &Definition,
         size: Option<Size>,
     ) -> Result<Prepared, Refused> {
-        let image = engine
-            .images()
-            .find(&definition.image)
-            .map_err(Error::from)?;
-        let root = overlay(engine, definition, &image);
+        let root = overlay(engine, definition);
         let spec = write_spec(engine, definition, &root)?;
         let resources = spec
             .linux()
@@ -253,10 +248,10 @@ fn stdin(definition: &Definition) -> Stdin {
 }
 
 /// Where the container's root comes from.
-pub(crate) fn overlay(engine: &Engine, definition: &Definition, image: &Image) -> Overlay {
+pub(crate) fn overlay(engine: &Engine, definition: &Definition) -> Overlay {
     let folder = engine.paths.container(&definition.id);
     Overlay {
-        lowers: image.lowers().to_vec(),
+        lowers: definition.lowers.clone(),
         upper: folder.join("upper"),
         work: folder.join("work"),
         volatile: definition.auto_remove(),

@@ -265,8 +265,7 @@ impl Exec {
 
     fn user(&self, engine: &Engine) -> Result<spec::User> {
         let definition = self.0.container.seen().definition;
-        let image = engine.images().find(&definition.image)?;
-        let root = launch::overlay(engine, &definition, &image);
+        let root = launch::overlay(engine, &definition);
         let layers = Layers::new(std::iter::once(root.upper).chain(root.lowers));
         users::find(
             &layers,
@@ -288,8 +287,7 @@ impl Exec {
 fn kit<'a>(engine: &Engine, container: &Container, running: &'a Running) -> Result<&'a Kit> {
     if running.kit.get().is_none() {
         let definition = container.seen().definition;
-        let image = engine.images().find(&definition.image)?;
-        let root = launch::overlay(engine, &definition, &image);
+        let root = launch::overlay(engine, &definition);
         let spec = launch::write_spec(engine, &definition, &root)?;
         let plan = launch::plan(engine, &definition, &spec, root, &running.cgroup, None)?;
         let process = spec
