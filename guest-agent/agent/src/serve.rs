@@ -112,6 +112,7 @@ async fn serve(
         accept(listener, &server, acceptor.clone())
             .map_err(|e| ServeError::System("listen at an inherited socket", e))?;
     }
+    engine.serving()?;
     info!("serving the API at {}", settings.hosts.join(", "));
     // A signal ends this process only, and the keeper starts it again; the keeper's word ends the engine.
     let for_good = tokio::select! {
