@@ -142,6 +142,11 @@ struct Query {
     ids: u64,
     count: u32,
     padding: u32,
+    attach_flags_by_program: u64,
+    link_ids: u64,
+    link_attach_flags: u64,
+    /// Newer kernels write here whatever size they are told.
+    revision: u64,
 }
 
 /// Arguments of `BPF_PROG_GET_FD_BY_ID`.
