@@ -90,9 +90,11 @@ impl Failure {
         let mut cause = self.source();
         while let Some(error) = cause {
             let text = error.to_string();
-            if !story.ends_with(&text) {
+            // The number says nothing that the words before it do not.
+            let text = text.split(" (os error ").next().unwrap_or_default();
+            if !story.ends_with(text) {
                 story.push_str(": ");
-                story.push_str(&text);
+                story.push_str(text);
             }
             cause = error.source();
         }

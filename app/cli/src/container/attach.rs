@@ -132,7 +132,14 @@ impl Stay<'_> {
             () = self.follow_size(follows_size) => Ok(None),
         };
         drop(raw);
-        Ok(ended?.map_or(Exit::OK, |outcome| outcome.exit()))
+        Ok(match ended? {
+            Some(outcome) => outcome.exit(),
+            None => {
+                let name: String = self.id.chars().take(12).collect();
+                eprintln!("\ndetached; it goes on: proa attach {name}");
+                Exit::OK
+            }
+        })
     }
 
     async fn pass_signals(&self, signals: Option<Caught>) {

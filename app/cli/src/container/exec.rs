@@ -105,6 +105,7 @@ impl Exec {
         document
             .put("User", &self.user)
             .put("Privileged", self.privileged)
+            .put("Detach", self.detach)
             .put("Tty", self.tty)
             .put("AttachStdin", self.interactive && !self.detach)
             .put("AttachStdout", !self.detach)

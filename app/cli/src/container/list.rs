@@ -130,10 +130,10 @@ struct Networks {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
-struct Mount {
+pub(crate) struct Mount {
     name: String,
     source: String,
-    driver: String,
+    pub(crate) driver: String,
 }
 
 #[derive(Clone, Deserialize, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -31,7 +31,8 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// Gives variables without a value the one they have here; those that are not set here are left out.
+/// Gives variables without a value the one they have here. Those that are not set here stay bare, which takes the
+/// image's away.
 pub(crate) fn environment(
     variables: Vec<String>,
     here: &dyn Fn(&str) -> Option<String>,
@@ -44,10 +45,9 @@ pub(crate) fn environment(
                 "invalid environment variable: {variable:?}"
             )));
         }
-        if variable.contains('=') {
-            environment.push(variable);
-        } else if let Some(value) = here(name) {
-            environment.push(format!("{name}={value}"));
+        match here(name).filter(|_| !variable.contains('=')) {
+            Some(value) => environment.push(format!("{name}={value}")),
+            None => environment.push(variable),
         }
     }
     Ok(environment)
@@ -63,7 +63,7 @@ mod tests {
         let here = |name: &str| (name == "B").then(|| "two".to_owned());
         assert_eq!(
             environment(given, &here).ok(),
-            Some(["A=1", "B=two", "D="].map(str::to_owned).to_vec())
+            Some(["A=1", "B=two", "C", "D="].map(str::to_owned).to_vec())
         );
         assert!(environment(vec!["=x".to_owned()], &here).is_err());
     }

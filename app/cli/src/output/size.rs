@@ -3,6 +3,11 @@
 const THOUSANDS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
 const BINARY: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
+/// With four significant digits and units of a thousand: disk usage.
+pub(crate) fn decimal(bytes: u64) -> String {
+    scaled(bytes as f64, 1000.0, &THOUSANDS, 4)
+}
+
 /// With three significant digits and units of a thousand: image sizes.
 pub(crate) fn short(bytes: u64) -> String {
     scaled(bytes as f64, 1000.0, &THOUSANDS, 3)
@@ -53,6 +58,7 @@ mod tests {
         for (bytes, expected) in cases {
             assert_eq!(short(bytes), expected);
         }
+        assert_eq!(decimal(1_983_500), "1.984MB");
         assert_eq!(short(4_263_000), "4.26MB");
         assert_eq!(short(116_740_000), "117MB");
         assert_eq!(binary(0), "0B");

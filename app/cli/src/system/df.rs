@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use proa_host::Request;
 use serde::Deserialize;
 
+use crate::container::list::Mount;
 use crate::failure::{Exit, Failure};
 use crate::image::list::{Summary, short_id};
 use crate::output::format::{Listing, Row, row};
@@ -45,6 +46,7 @@ struct Container {
     state: String,
     status: String,
     size_rw: u64,
+    mounts: Option<Vec<Mount>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -104,9 +106,9 @@ impl Line {
             ("Active", self.active.to_string()),
             (
                 "Reclaimable",
-                format!("{}{share}", size::short(self.reclaimable)),
+                format!("{}{share}", size::decimal(self.reclaimable)),
             ),
-            ("Size", size::short(self.size)),
+            ("Size", size::decimal(self.size)),
             ("TotalCount", self.count.to_string()),
             ("Type", self.kind.to_owned()),
         ])
@@ -234,12 +236,13 @@ impl Usage {
                 ago::since(image.created, now),
                 size::short(image.size),
                 size::short(shared),
-                size::short(image.size.saturating_sub(shared)),
+                size::decimal(image.size.saturating_sub(shared)),
                 image.containers.max(0),
             ));
         }
-        let mut containers =
-            vec!["CONTAINER ID\tIMAGE\tCOMMAND\tSIZE\tCREATED\tSTATUS\tNAMES".to_owned()];
+        let mut containers = vec![
+            "CONTAINER ID\tIMAGE\tCOMMAND\tLOCAL VOLUMES\tSIZE\tCREATED\tSTATUS\tNAMES".to_owned(),
+        ];
         for container in self.containers.iter().flatten() {
             let names: Vec<_> = container
                 .names
@@ -248,10 +251,16 @@ impl Usage {
                 .map(|name| name.trim_start_matches('/'))
                 .collect();
             containers.push(format!(
-                "{}\t{}\t{:?}\t{}\t{}\t{}\t{}",
+                "{}\t{}\t{:?}\t{}\t{}\t{}\t{}\t{}",
                 short_id(&container.id, false),
                 container.image,
                 crate::container::list::shortened(&container.command, 20),
+                container
+                    .mounts
+                    .iter()
+                    .flatten()
+                    .filter(|mount| mount.driver == "local")
+                    .count(),
                 size::short(container.size_rw),
                 ago::since(container.created, now),
                 container.status,

@@ -99,7 +99,14 @@ async fn outward(mut reader: impl AsyncRead + Unpin, tty: bool) -> Result<(), Fa
         } else {
             unpacked(&mut frames, &mut bytes, &mut stdout, &mut stderr).await
         };
-        written.map_err(|error| Failure::io("write what the container wrote", error))?;
+        match written {
+            Ok(()) => {}
+            // Whoever read it has seen enough: ends as `cat` would.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                return Err(Failure::Reported.with_code(141));
+            }
+            Err(error) => return Err(Failure::io("write what the container wrote", error)),
+        }
     }
 }
 

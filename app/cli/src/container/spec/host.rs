@@ -26,15 +26,7 @@ pub(super) fn config(
         .put("ContainerIDFile", flags.cidfile.as_deref())
         .put("Init", flags.process.init)
         .put("GroupAdd", &flags.process.group_add)
-        .put(
-            "Ulimits",
-            flags
-                .process
-                .ulimit
-                .iter()
-                .map(|text| ulimit::parse(text))
-                .collect::<Result<Vec<_>, _>>()?,
-        );
+        .put("Ulimits", ulimits(&flags.process.ulimit)?);
     if let Some((rows, columns)) = around.terminal {
         host.always("ConsoleSize", [rows, columns]);
     }
@@ -42,6 +34,16 @@ pub(super) fn config(
     isolation(&mut host, &flags.isolation, around)?;
     life(&mut host, &flags.life)?;
     Ok(host)
+}
+
+/// Limits by name; the last word on each counts.
+fn ulimits(given: &[String]) -> Result<Vec<Value>, Failure> {
+    let mut limits = BTreeMap::new();
+    for text in given {
+        let limit = ulimit::parse(text)?;
+        limits.insert(limit["Name"].to_string(), limit);
+    }
+    Ok(limits.into_values().collect())
 }
 
 /// What a container may use; `update` says the same.
@@ -115,6 +117,7 @@ fn isolation(
     flags: &IsolationFlags,
     around: &Surroundings<'_>,
 ) -> Result<(), Failure> {
+    let (add, drop) = security::capabilities(&flags.cap_add, &flags.cap_drop);
     let security = security::options(&flags.security_opt, around)?;
     let one_of = |flag: &str, value: &str, allowed: &[&str]| {
         if value.is_empty() || allowed.contains(&value) {
@@ -135,8 +138,8 @@ fn isolation(
         )));
     }
     host.put("Privileged", flags.privileged)
-        .put("CapAdd", &flags.cap_add)
-        .put("CapDrop", &flags.cap_drop)
+        .put("CapAdd", add)
+        .put("CapDrop", drop)
         .put("SecurityOpt", security.list)
         .put("PidMode", &flags.pid)
         .put("IpcMode", &flags.ipc)

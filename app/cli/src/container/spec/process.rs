@@ -50,7 +50,10 @@ pub(crate) fn variables(
                     "invalid env file {file}: variable {name:?} contains whitespaces, or has no name"
                 )));
             }
-            list.push(line.to_owned());
+            // Unlike a flag, a file does not take the image's variable away.
+            if line.contains('=') || (around.variable)(name).is_some() {
+                list.push(line.to_owned());
+            }
         }
     }
     list.extend(flags.iter().cloned());

@@ -1,5 +1,7 @@
 //! `--security-opt`.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::Surroundings;
@@ -34,6 +36,36 @@ pub(super) fn options(given: &[String], around: &Surroundings<'_>) -> Result<Opt
         }
     }
     Ok(options)
+}
+
+/// Capabilities to add and to drop, spelled in full; `ALL` stands for every other, and adding wins.
+pub(super) fn capabilities(
+    add: &[String],
+    drop: &[String],
+) -> (BTreeSet<String>, BTreeSet<String>) {
+    let add = spelled(add);
+    let drop = spelled(drop)
+        .into_iter()
+        .filter(|name| name == ALL || !add.contains(name))
+        .collect();
+    (add, drop)
+}
+
+const ALL: &str = "ALL";
+
+fn spelled(names: &[String]) -> BTreeSet<String> {
+    let names: BTreeSet<_> = names
+        .iter()
+        .map(|name| match name.to_ascii_uppercase() {
+            name if name == ALL || name.starts_with("CAP_") => name,
+            name => format!("CAP_{name}"),
+        })
+        .collect();
+    if names.contains(ALL) {
+        BTreeSet::from([ALL.to_owned()])
+    } else {
+        names
+    }
 }
 
 fn profile(file: &str, around: &Surroundings<'_>) -> Result<String, Failure> {

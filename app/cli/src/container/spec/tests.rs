@@ -13,13 +13,13 @@ fn parse(line: &str) -> Result<Value, Failure> {
             .no_binary_name(true)
             .disable_help_flag(true),
     );
-    let words = line.split_whitespace().map(|word| word.replace('_', " "));
+    let words = line.split_whitespace().map(|word| word.replace('~', " "));
     let matches = command
         .try_get_matches_from(words)
         .expect("flags are known");
     let flags = CreateFlags::from_arg_matches(&matches).expect("flags have values");
     let read = |path: &str| match path {
-        "env" => Ok("# remark\nFROM_FILE=1\nHERE\n".to_owned()),
+        "env" => Ok("# remark\nFROM_FILE=1\nHERE\nGONE_TOO\n".to_owned()),
         "seccomp.json" => Ok("{ \"defaultAction\": \"SCMP_ACT_ALLOW\" }\n".to_owned()),
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),
     };
@@ -73,7 +73,7 @@ fn the_environment_is_files_then_flags() {
     check(
         "--env-file env -e A=1 -e HERE -e GONE x",
         "/Env",
-        &json!(["FROM_FILE=1", "HERE=now", "A=1", "HERE=now"]),
+        &json!(["FROM_FILE=1", "HERE=now", "A=1", "HERE=now", "GONE"]),
     );
     refused("--env-file nowhere x", "read nowhere");
 }
@@ -151,6 +151,25 @@ fn security_options_may_be_files() {
         &json!(["apparmor=x"]),
     );
     refused("--security-opt seccomp=gone x", "read gone");
+}
+
+#[test]
+fn capabilities_are_spelled_in_full_and_adding_wins() {
+    check(
+        "--cap-add net_admin --cap-drop all --cap-add CAP_KILL x",
+        "/HostConfig/CapAdd",
+        &json!(["CAP_KILL", "CAP_NET_ADMIN"]),
+    );
+    check(
+        "--cap-add kill --cap-drop kill x",
+        "/HostConfig/CapDrop",
+        &Value::Null,
+    );
+    check(
+        "--cap-add all --cap-add kill x",
+        "/HostConfig/CapAdd",
+        &json!(["ALL"]),
+    );
 }
 
 #[test]

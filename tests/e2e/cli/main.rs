@@ -1,0 +1,9 @@
+//! What a user of `proa` sees, against a private engine.
+
+#[path = "../../support/mod.rs"]
+mod support;
+
+mod life;
+mod lists;
+mod streams;
+mod terminal;
