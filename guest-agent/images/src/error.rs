@@ -41,6 +41,9 @@ pub enum Error {
     /// Nothing here by that name.
     #[error("No such image: {0}")]
     NoSuchImage(String),
+    /// A push of a name that no image here has.
+    #[error("{0}")]
+    NotTagged(String),
     /// Several images share the prefix given.
     #[error("multiple IDs found with provided prefix: {0}")]
     Ambiguous(String),
@@ -118,7 +121,9 @@ impl Error {
             | Self::Malformed(_)
             | Self::BadParameter(_)
             | Self::Ambiguous(_) => Kind::BadParameter,
-            Self::NoSuchImage(_) | Self::OtherPlatform { .. } => Kind::NotFound,
+            Self::NoSuchImage(_) | Self::NotTagged(_) | Self::OtherPlatform { .. } => {
+                Kind::NotFound
+            }
             Self::Conflict(_) => Kind::Conflict,
             Self::Registry(error) => error.kind(),
             Self::Layer(error) => error.kind(),

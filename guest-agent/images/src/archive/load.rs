@@ -66,11 +66,41 @@ impl Store {
 
     /// Loads an archive that is part of the program, unless its image is here already.
     pub fn seed_embedded(&self, archive: &[u8]) -> Result<Image, Error> {
-        let loaded = self.load(archive, |_| {})?;
+        if let Some(image) = self.seeded(archive)? {
+            return Ok(image);
+        }
+        // Loading blocks; a thread of its own may, wherever this is called.
+        let loaded = std::thread::scope(|scope| scope.spawn(|| self.load(archive, |_| {})).join());
+        let loaded = loaded.unwrap_or_else(|_| {
+            Err(Error::Interrupted(
+                "loading the embedded archive failed".into(),
+            ))
+        })?;
         let first = loaded.into_iter().next();
         first
             .map(|loaded| loaded.image)
             .ok_or_else(|| Error::Malformed("the embedded archive holds no image".into()))
+    }
+
+    /// The image of an archive, if it is here under the archive's names.
+    fn seeded(&self, archive: &[u8]) -> Result<Option<Image>, Error> {
+        let mut parts = Parts::default();
+        let mut reader = Reader::new(plain(archive)?, ());
+        while let Some(entry) = reader.next().map_err(malformed)? {
+            if entry.kind == Kind::File
+                && !looks_like_layer(&member(&entry.path), reader.chunk().map_err(malformed)?)
+            {
+                parts.documents.insert(
+                    member(&entry.path),
+                    reader.content(MAX_DOCUMENT).map_err(malformed)?,
+                );
+            }
+        }
+        let Some(found) = parts.images()?.into_iter().next() else {
+            return Ok(None);
+        };
+        let image = self.find(Digest::of(&found.config).as_str()).ok();
+        Ok(image.filter(|image| found.names.iter().all(|name| image.tags().contains(name))))
     }
 
     /// Takes one member of the archive in.

@@ -3,3 +3,5 @@
 mod import;
 mod load;
 mod save;
+
+pub(crate) use save::Hashing;

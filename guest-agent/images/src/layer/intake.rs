@@ -140,6 +140,10 @@ pub(crate) fn intake(incoming: &Path, expected: Expected) -> io::Result<(Feed, I
                 size: 0,
             };
             let unpacked = unpack::unpack(&mut tar, dir.path());
+            if matches!(unpacked, Err(LayerError::Malformed(_))) {
+                // The blob's digest tells whether the layer is bad or the transfer was.
+                drop(io::copy(&mut tar, &mut io::sink()));
+            }
             let received = finish(unpacked, tar, inflating, dir, &expected);
             drop(tell.send(received));
         })?;
@@ -240,6 +244,10 @@ impl Blob {
         inflated: io::Result<()>,
         wanted: Option<Digest>,
     ) -> Result<(Digest, u64), LayerError> {
+        let abandoned = inflated.as_ref().is_err_and(is_cut);
+        if abandoned {
+            return Err(LayerError::Cut);
+        }
         let rest = loop {
             match self.next() {
                 Ok(Some(_)) => {}
@@ -254,6 +262,11 @@ impl Blob {
             (Ok(()), Ok(()), _) => Ok((digest, self.size)),
         }
     }
+}
+
+fn is_cut(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(inner, Some(LayerError::Cut))
 }
 
 fn from_stream(error: io::Error) -> LayerError {
@@ -334,10 +347,12 @@ fn pour(
             }
         }
         buffer.truncate(filled);
-        // An unpacking thread that gave up has its own reason.
-        if filled == 0 || full.send(Ok(buffer)).is_err() {
+        if filled == 0 {
             return Ok(());
         }
+        // An unpacking thread that gave up has its own reason.
+        full.send(Ok(buffer))
+            .map_err(|_| io::Error::other(LayerError::Cut))?;
     }
 }
 

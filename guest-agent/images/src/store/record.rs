@@ -185,6 +185,16 @@ impl Store {
             .ok_or_else(|| Error::NoSuchImage(name.into()))
     }
 
+    /// Notes that an image is on a registry under this digest.
+    pub(crate) fn note_digest(&self, name: &Reference, id: &Digest) -> Result<(), Error> {
+        let mut state = self.state();
+        state
+            .index
+            .change("note a digest", |db| put_name(db, name, id))?;
+        insert_name(&mut state, name, id);
+        Ok(())
+    }
+
     /// Makes the fix-up directory of a stack; `false` if it needs none.
     fn settle(&self, layers: &[DiffId]) -> Result<bool, Error> {
         let Some(name) = fixup_name(layers).filter(|_| layers.len() > 1) else {
