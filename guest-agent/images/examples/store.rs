@@ -33,7 +33,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 .await?,
         ),
         ("push", [name]) => drop(store.push(&Reference::parse(name)?, None, show).await?),
-        ("load", [file]) => println!("{:?}", store.load(File::open(file)?, |_| {})?),
+        ("load", [file]) => {
+            let (store, file) = (store.clone(), File::open(file)?);
+            let loaded = tokio::task::spawn_blocking(move || store.load(file, |_| {})).await??;
+            println!("{loaded:?}");
+        }
         ("save", [file, names @ ..]) => {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
             store.save(&names, File::create(file)?)?;

@@ -25,6 +25,7 @@ mod pull;
 mod push;
 mod reference;
 mod registry;
+mod remote;
 mod store;
 mod tar;
 
@@ -43,4 +44,5 @@ pub use platform::{BadPlatform, Platform};
 pub use progress::{Detail, Progress, Pushed};
 pub use reference::{BadReference, Reference};
 pub use registry::{Credentials, Login, RegistryError, SearchResult};
+pub use remote::Distribution;
 pub use store::{Hold, Settings, Store};

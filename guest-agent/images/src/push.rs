@@ -33,7 +33,8 @@ const TRIES: u32 = 4;
 const CHUNK: usize = 128 << 10;
 
 impl Store {
-    /// Sends an image. Dropping the future stops it.
+    /// Sends an image. Dropping the future stops it. The line that names the repository (`The push refers to …`) is the
+    /// caller's.
     pub async fn push(
         &self,
         reference: &Reference,
@@ -44,10 +45,6 @@ impl Store {
         let tag = reference.tag().unwrap_or_default().to_owned();
         let image = self.tagged(&reference)?;
         let _hold = self.hold(image.id())?;
-        progress(Progress::line(format!(
-            "The push refers to repository [{}]",
-            reference.name()
-        )));
         let known = self.known_blobs(&image)?;
         let session = self.push_session(&reference, credentials, &known).await?;
         let permits = Semaphore::new(AT_ONCE);

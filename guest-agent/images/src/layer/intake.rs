@@ -39,8 +39,6 @@ pub(crate) struct Expected {
 pub(crate) struct Received {
     pub(crate) dir: TempDir,
     pub(crate) diff: DiffId,
-    pub(crate) blob: Digest,
-    pub(crate) blob_size: u64,
     pub(crate) tar_size: u64,
     /// Bytes of its files.
     pub(crate) size: u64,
@@ -120,7 +118,6 @@ pub(crate) fn intake(incoming: &Path, expected: Expected) -> io::Result<(Feed, I
                 now: Bytes::new(),
                 ended: false,
                 hasher: Hasher::default(),
-                size: 0,
                 count,
             };
             let outcome = inflate(&mut blob, &full, &spare);
@@ -150,7 +147,7 @@ pub(crate) fn intake(incoming: &Path, expected: Expected) -> io::Result<(Feed, I
     Ok((Feed(feed), Intake { outcome, consumed }))
 }
 
-type Inflating = thread::JoinHandle<Result<(Digest, u64), LayerError>>;
+type Inflating = thread::JoinHandle<Result<(), LayerError>>;
 
 fn finish(
     unpacked: Result<unpack::Unpacked, LayerError>,
@@ -173,9 +170,9 @@ fn finish(
     let unpacked = match (unpacked, inflated) {
         (_, Err(corrupt @ LayerError::Corrupt(_))) => return Err(corrupt),
         (Err(error), _) | (Ok(_), Err(error)) => return Err(error),
-        (Ok(unpacked), Ok(blob)) => (unpacked, blob),
+        (Ok(unpacked), Ok(())) => unpacked,
     };
-    let (unpack::Unpacked { size }, (blob, blob_size)) = unpacked;
+    let unpack::Unpacked { size } = unpacked;
     let diff = DiffId(hasher.finish());
     match &expected.diff {
         Some(wanted) if *wanted != diff => Err(LayerError::WrongDiffId {
@@ -185,8 +182,6 @@ fn finish(
         _ => Ok(Received {
             dir,
             diff,
-            blob,
-            blob_size,
             tar_size,
             size,
         }),
@@ -199,7 +194,6 @@ struct Blob {
     now: Bytes,
     ended: bool,
     hasher: Hasher,
-    size: u64,
     count: Arc<AtomicU64>,
 }
 
@@ -211,7 +205,6 @@ impl Blob {
         match self.pieces.blocking_recv() {
             Some(Piece::Bytes(bytes)) => {
                 self.hasher.update(&bytes);
-                self.size += bytes.len() as u64;
                 Ok(Some(bytes))
             }
             Some(Piece::End) => {
@@ -243,7 +236,7 @@ impl Blob {
         mut self,
         inflated: io::Result<()>,
         wanted: Option<Digest>,
-    ) -> Result<(Digest, u64), LayerError> {
+    ) -> Result<(), LayerError> {
         let abandoned = inflated.as_ref().is_err_and(is_cut);
         if abandoned {
             return Err(LayerError::Cut);
@@ -259,7 +252,7 @@ impl Blob {
         match (rest, inflated, wanted) {
             (Ok(()), _, Some(wanted)) if wanted != digest => Err(LayerError::Corrupt(wanted)),
             (Err(error), _, _) | (Ok(()), Err(error), _) => Err(from_stream(error)),
-            (Ok(()), Ok(()), _) => Ok((digest, self.size)),
+            (Ok(()), Ok(()), _) => Ok(()),
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::error::Kind;
 use crate::tar::TarError;
 
 pub(crate) use fixup::settle;
-pub(crate) use intake::{Expected, Feed, Intake, Received, intake};
+pub(crate) use intake::{Expected, Feed, Received, intake};
 pub(crate) use pack::pack;
 pub(crate) use recipe::write_tar;
 

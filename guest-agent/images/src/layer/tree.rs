@@ -30,11 +30,6 @@ struct Open {
 }
 
 impl Dir {
-    /// Its path from the layer's root, without symbolic links.
-    pub(crate) fn path(&self) -> &[u8] {
-        &self.0.path
-    }
-
     /// The path of something in it.
     pub(crate) fn join(&self, name: &[u8]) -> Vec<u8> {
         join(&self.0.path, name)

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 pub(crate) use job::Jobs;
 use job::{Job, Stage};
 
-use crate::digest::{DiffId, Digest};
+use crate::digest::DiffId;
 use crate::documents::{Descriptor, ImageConfig};
 use crate::error::Error;
 use crate::image::Pulled;
@@ -32,7 +32,8 @@ struct Wanted {
 }
 
 impl Store {
-    /// Fetches an image. Dropping the future stops it; layers that are whole by then are there for the next try.
+    /// Fetches an image. Dropping the future stops it; layers that are whole by then are there for the next try. The
+    /// line that names the image (`Pulling from …`) is the caller's, to be told before the first of ours.
     pub async fn pull(
         &self,
         reference: &Reference,
@@ -50,13 +51,6 @@ impl Store {
                 credentials,
             )
             .await?;
-        let tag = reference
-            .digest()
-            .map_or_else(|| reference.tag().unwrap_or_default(), Digest::as_str);
-        progress(Progress::about(
-            tag,
-            format!("Pulling from {}", reference.path()),
-        ));
         let session = Arc::new(session);
         let raw = session
             .small_blob(&chosen.manifest.config, MAX_CONFIG)

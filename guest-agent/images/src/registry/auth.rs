@@ -138,29 +138,16 @@ async fn token(
     let mut url = Url::parse(realm)
         .map_err(|error| rubbish(format!("its token server's address is bad: {error}")))?;
     let refresh = credentials.filter(|c| !c.identity_token.is_empty());
+    let login = credentials.filter(|c| !c.username.is_empty());
     let request = match refresh {
         Some(credentials) => exchange(client, url, service, scope, credentials),
         None => {
-            {
-                let mut query = url.query_pairs_mut();
-                query.append_pair("service", service);
-                for scope in scope.split(' ').filter(|s| !s.is_empty()) {
-                    query.append_pair("scope", scope);
-                }
-                if let Some(login) = credentials.filter(|c| !c.username.is_empty()) {
-                    query.append_pair("account", &login.username);
-                    query
-                        .append_pair("offline_token", "true")
-                        .append_pair("client_id", "proa");
-                }
-            }
-            let login = credentials.filter(|c| !c.username.is_empty());
+            ask_for(&mut url, service, scope, login);
             let request = client.get(url);
-            login
-                .map_or(request.try_clone(), |login| {
-                    Some(request.header(AUTHORIZATION, basic(login)))
-                })
-                .unwrap_or_else(|| client.get(realm))
+            match login {
+                Some(login) => request.header(AUTHORIZATION, basic(login)),
+                None => request,
+            }
         }
     };
     let unreachable = |cause| RegistryError::Unreachable {
@@ -196,6 +183,21 @@ async fn token(
         Err(rubbish("its token server gave no token".into()))
     } else {
         Ok(token)
+    }
+}
+
+/// The question to a token server, as its query.
+fn ask_for(url: &mut Url, service: &str, scope: &str, login: Option<&Credentials>) {
+    let mut query = url.query_pairs_mut();
+    query.append_pair("service", service);
+    for scope in scope.split(' ').filter(|scope| !scope.is_empty()) {
+        query.append_pair("scope", scope);
+    }
+    if let Some(login) = login {
+        query.append_pair("account", &login.username);
+        query
+            .append_pair("offline_token", "true")
+            .append_pair("client_id", "proa");
     }
 }
 

@@ -36,7 +36,6 @@ pub(crate) struct Fetched {
 pub(crate) struct Chosen {
     pub(crate) manifest: Manifest,
     pub(crate) bytes: Vec<u8>,
-    pub(crate) digest: Digest,
     pub(crate) named: Digest,
 }
 
@@ -59,7 +58,6 @@ impl Session {
                     return Ok(Chosen {
                         manifest,
                         bytes: fetched.bytes,
-                        digest: fetched.digest,
                         named,
                     });
                 }
@@ -123,6 +121,26 @@ impl Session {
             digest,
             media_type,
         })
+    }
+}
+
+impl Session {
+    /// The repository's tags.
+    pub(crate) async fn tags(&self) -> Result<Vec<String>, RegistryError> {
+        #[derive(serde::Deserialize)]
+        struct Tags {
+            #[serde(default)]
+            tags: Option<Vec<String>>,
+        }
+        let url = self.url("tags/list")?;
+        let response = self.ask(Method::GET, url, &HeaderMap::new()).await;
+        let response = response.map_err(|error| named(error, &self.reference))?;
+        let body = limited(response, MAX_MANIFEST)
+            .await
+            .map_err(|what| self.rubbish(what))?;
+        let tags: Tags = serde_json::from_slice(&body)
+            .map_err(|error| self.rubbish(format!("its list of tags is malformed: {error}")))?;
+        Ok(tags.tags.unwrap_or_default())
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use crate::digest::{DiffId, Digest};
 use crate::error::{Attempting, Error};
@@ -161,19 +161,6 @@ impl Index {
         });
         rows.and_then(Iterator::collect)
             .attempting("read the blobs")
-    }
-
-    /// The layer that a blob unpacks to, if that is known.
-    pub(crate) fn diff_of(&self, blob: &Digest) -> Result<Option<DiffId>, Error> {
-        self.0
-            .query_row(
-                "SELECT diff FROM blobs WHERE digest = ?1 LIMIT 1",
-                [blob.as_str()],
-                |row| digest(row, 0),
-            )
-            .optional()
-            .map(|found| found.map(DiffId))
-            .attempting("look a blob up")
     }
 
     fn all<T>(

@@ -27,7 +27,6 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 pub use hold::Hold;
-pub(crate) use hold::Lease;
 pub(crate) use index::BlobRow;
 pub(crate) use record::NewRecord;
 pub(crate) use state::{State, blob_path, layer_dir};

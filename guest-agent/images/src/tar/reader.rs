@@ -105,10 +105,6 @@ impl<R: BufRead, T: Record> Reader<R, T> {
         Ok(content)
     }
 
-    pub(crate) fn into_record(self) -> T {
-        self.record
-    }
-
     /// The next block, recorded; `None` at the end of the stream.
     pub(super) fn block(&mut self) -> Result<Option<[u8; BLOCK]>, TarError> {
         let mut block = [0; BLOCK];
