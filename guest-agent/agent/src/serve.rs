@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use proa_engine::Engine;
 use proa_engine::images::Store;
+use proa_protocol::LogConfig;
 use proa_runtime::keeper;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
@@ -105,6 +106,13 @@ async fn serve(
     let config = proa_engine::Config {
         root: arguments.root,
         run: arguments.run,
+        log: LogConfig {
+            kind: settings
+                .log_driver
+                .clone()
+                .unwrap_or_else(|| "json-file".into()),
+            config: Some(settings.log_opts.clone()),
+        },
     };
     let engine = Engine::open(config, images, inherited.keeper).await?;
     let server = Arc::new(Server::new(engine.clone()));

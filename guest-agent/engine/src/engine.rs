@@ -9,6 +9,7 @@ use std::{
 
 use proa_images::{Digest, HeldBy, Store};
 use proa_kernel::cgroup::Hierarchy;
+use proa_protocol::LogConfig;
 use proa_runtime::client::{Keeper, Notice};
 use tokio::{io::unix::AsyncFd, sync::watch};
 
@@ -33,6 +34,8 @@ pub struct Config {
     pub root: PathBuf,
     /// What does not: `/run/proa`.
     pub run: PathBuf,
+    /// The log driver of containers that name none, and its options.
+    pub log: LogConfig,
 }
 
 /// The engine. Cheap to share: always behind an [`Arc`].

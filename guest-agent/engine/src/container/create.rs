@@ -191,6 +191,7 @@ impl Draft {
                 cpus: engine.host.cpus,
             },
         )?;
+        log_config::inherit(&mut host.log_config, &engine.config().log);
         defaults::host(
             &mut host,
             defaults::Facts {

@@ -13,6 +13,19 @@ const OF_ALL: &[&str] = &["mode", "max-buffer-size"];
 /// Options that choose what goes along with each line.
 const OF_ATTRIBUTES: &[&str] = &["labels", "labels-regex", "env", "env-regex", "tag"];
 
+/// Fills in the engine's driver where none is named, and its options where they are for the same driver.
+pub(super) fn inherit(config: &mut LogConfig, defaults: &LogConfig) {
+    if config.kind.is_empty() {
+        config.kind.clone_from(&defaults.kind);
+    }
+    if config.kind == defaults.kind {
+        let own = config.config.get_or_insert_default();
+        for (key, value) in defaults.config.iter().flatten() {
+            own.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
+}
+
 /// Refuses drivers and options there are not.
 pub(super) fn check(config: &LogConfig) -> Result<()> {
     let own: &[&str] = match config.kind.as_str() {

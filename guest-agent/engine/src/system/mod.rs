@@ -112,7 +112,7 @@ impl Engine {
             n_fd: host::open_descriptors(),
             n_goroutines: tasks(),
             system_time: timestamp::document(clock::now()),
-            logging_driver: "json-file".into(),
+            logging_driver: self.config().log.kind.clone(),
             cgroup_driver: "cgroupfs".into(),
             kernel_version: host::kernel_release(),
             operating_system,
