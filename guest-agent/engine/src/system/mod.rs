@@ -180,7 +180,7 @@ impl Engine {
         let domain = registry_domain(&credentials.serveraddress);
         let login = self
             .images()
-            .log_in(&domain, &crate::image::credentials(credentials))
+            .login(&domain, &crate::image::credentials(credentials))
             .await?;
         Ok(AuthResponse {
             status: "Login Succeeded".into(),

@@ -9,7 +9,6 @@
 //! ```
 //! Compressed layers are not kept: a layer's exact tar is made again from its files when it is saved or pushed.
 
-mod account;
 mod find;
 mod hold;
 mod index;
