@@ -97,7 +97,7 @@ impl Instruction {
         Self::new(EXIT, 0, 0)
     }
 
-    pub(crate) const fn is_jump(&self) -> bool {
+    pub(crate) const fn is_jump(self) -> bool {
         matches!(self.code, JUMP_EQUAL_32 | JUMP_NOT_EQUAL_32)
     }
 }

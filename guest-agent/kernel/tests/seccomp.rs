@@ -1,4 +1,5 @@
 //! Compiled filters loaded into the kernel, and what programs see of them.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 #![expect(unsafe_code, reason = "a filter is loaded between fork and exec")]
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};

@@ -366,18 +366,15 @@ fn unescape(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('\\') {
         plain.push_str(before);
-        match after
+        let byte = after
             .get(..3)
-            .and_then(|digits| u8::from_str_radix(digits, 8).ok())
-        {
-            Some(byte) => {
-                plain.push(char::from(byte));
-                rest = &after[3..];
-            }
-            None => {
-                plain.push('\\');
-                rest = after;
-            }
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        if let Some(byte) = byte {
+            plain.push(char::from(byte));
+            rest = &after[3..];
+        } else {
+            plain.push('\\');
+            rest = after;
         }
     }
     plain + rest

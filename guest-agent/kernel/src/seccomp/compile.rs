@@ -196,7 +196,7 @@ fn add(answers: &mut BTreeMap<u32, Answer>, number: u32, rule: &Rule) {
         match answers.get(&number) {
             Some(Answer::Always(_)) => (),
             Some(Answer::First(_)) | None => {
-                drop(answers.insert(number, Answer::Always(rule.action)))
+                answers.insert(number, Answer::Always(rule.action));
             }
         }
         return;

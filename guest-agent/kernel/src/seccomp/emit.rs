@@ -179,7 +179,7 @@ fn steps(condition: &Condition, wide: bool) -> Vec<Step> {
         steps.push(load_high);
         match condition.comparison {
             Comparison::Equal | Comparison::MaskedEqual(_) => {
-                steps.push(branch(JUMP_EQUAL, high, On, Fails))
+                steps.push(branch(JUMP_EQUAL, high, On, Fails));
             }
             Comparison::NotEqual => steps.push(branch(JUMP_EQUAL, high, On, Holds)),
             Comparison::Greater | Comparison::GreaterOrEqual => {

@@ -165,6 +165,9 @@ fn calls_of_other_architectures_kill() {
     }
 }
 
+/// Whether an argument and a value are as a comparison wants them.
+type Holds = fn(u64, u64) -> bool;
+
 #[test]
 fn arguments_are_compared_with_all_64_bits() {
     let big = 1 << 40;
@@ -182,7 +185,7 @@ fn arguments_are_compared_with_all_64_bits() {
         u64::MAX,
     ];
     for value in interesting {
-        let comparisons: [(Comparison, fn(u64, u64) -> bool); 7] = [
+        let comparisons: [(Comparison, Holds); 7] = [
             (Comparison::Equal, |argument, value| argument == value),
             (Comparison::NotEqual, |argument, value| argument != value),
             (Comparison::Less, |argument, value| argument < value),
