@@ -255,12 +255,18 @@ impl Agent {
         }
         self.stop();
         let folders = [self.folder.as_path(), self.run.as_path()];
-        let mut left = leftovers::find(&folders, &ids);
-        left.extend(
-            self.ids()
-                .iter()
-                .map(|id| format!("files of container {id}")),
-        );
+        let still_there = || {
+            let mut left = leftovers::find(&folders, &ids);
+            left.extend(self.ids().iter().map(|id| format!("files of container {id}")));
+            left
+        };
+        // A monitor unmounts after it has told its container's end.
+        let started = Instant::now();
+        let mut left = still_there();
+        while !left.is_empty() && started.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(20));
+            left = still_there();
+        }
         assert!(
             left.is_empty(),
             "left behind:\n  {}\n{}",

@@ -195,10 +195,9 @@ fn killing_a_monitor_ends_its_container_and_nothing_else() {
     let state = &agent.inspect(&victim)["State"];
     assert_eq!(state["ExitCode"], 137, "{state}");
     assert_ne!(state["Error"], "", "{state}");
-    assert!(
-        !fs::exists(format!("/proc/{first_process}")).unwrap(),
-        "its processes are gone"
-    );
+    poll(Duration::from_secs(10), "its processes are gone", || {
+        !fs::exists(format!("/proc/{first_process}")).unwrap()
+    });
     assert_eq!(engine.logs(&victim), "before\n");
     assert_eq!(agent.wait(&other), 7);
     assert_every_line(&engine.logs(&other));
