@@ -10,7 +10,7 @@ use proa_kernel::message;
 use rustix::event::PollFlags;
 
 use super::{ExecLaunch, Hello, Message, Refusal, Reply, Request, StartError, Started};
-use crate::launch::{monitor_socket, short_monitor_socket};
+use crate::launch::{exit_file, monitor_socket, short_monitor_socket};
 use crate::monitor::message::VERSION;
 use crate::wire;
 
@@ -61,6 +61,9 @@ pub enum ConnectError {
 
 /// How long a monitor may take to say hello: it never blocks, so this is only for one that is stopped.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a monitor may take from telling of the start to listening, on a machine that is very busy.
+const NEWBORN: Duration = Duration::from_millis(500);
 
 impl Monitor {
     /// Takes over a connection, which becomes non-blocking.
@@ -191,7 +194,20 @@ impl Monitor {
 
 fn connect(run_dir: &Path) -> io::Result<Monitor> {
     let (_dir, path) = short_monitor_socket(run_dir)?;
-    message::connect(&path).and_then(Monitor::new)
+    let deadline = Instant::now() + NEWBORN;
+    loop {
+        match message::connect(&path) {
+            // It tells of the start before it listens.
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound
+                    && !exit_file(run_dir).exists()
+                    && Instant::now() < deadline =>
+            {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            other => return other.and_then(Monitor::new),
+        }
+    }
 }
 
 fn no_connection(path: PathBuf, error: io::Error) -> ConnectError {

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -66,14 +66,7 @@ impl Ground {
     }
 
     pub fn launch(&self, id: &str, args: &[&str]) -> Launch {
-        Launch {
-            id: id.into(),
-            run_dir: self.run_dir(id),
-            plan: plan::of(args),
-            stdin: Stdin::Null,
-            log: LogSink::json_file(self.log(id)),
-            cgroup: None,
-        }
+        launch_in(self.dir.path(), id, args)
     }
 
     /// Starts it with one client attached to everything.
@@ -146,6 +139,17 @@ impl Drop for Ground {
         }
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+pub fn launch_in(dir: &Path, id: &str, args: &[&str]) -> Launch {
+    Launch {
+        id: id.into(),
+        run_dir: dir.join(id),
+        plan: plan::of(args),
+        stdin: Stdin::Null,
+        log: LogSink::json_file(dir.join(format!("{id}-json.log"))),
+        cgroup: None,
     }
 }
 

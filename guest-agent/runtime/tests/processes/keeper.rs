@@ -1,15 +1,11 @@
 //! The keeper: deaths, restarts, stops.
 
-use std::process::ExitCode;
 use std::time::Instant;
 
 use proa_runtime::client::{ConnectError, Message, Monitor, Notice, Request, Stdin, Target, exit};
 
 use crate::Test;
 use crate::ground::{Ground, PATIENCE, eventually, exec, status};
-
-/// First argument of the program as a service with a `serve` of its own.
-pub const SERVICE: &str = "be-service";
 
 pub const TESTS: &[Test] = &[
     (
@@ -29,10 +25,6 @@ pub const TESTS: &[Test] = &[
         nothing_is_left_of_many_containers,
     ),
 ];
-
-pub fn be_service() -> ExitCode {
-    ExitCode::FAILURE
-}
 
 /// Waits for the keeper's word of a monitor's end: whether it was in order.
 fn monitor_ended(ground: &Ground, monitor: u32) -> bool {

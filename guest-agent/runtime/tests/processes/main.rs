@@ -10,13 +10,12 @@ mod logs;
 mod measure;
 mod output;
 mod plan;
+mod service;
 mod stdin;
 
 use std::panic;
 use std::process::ExitCode;
 use std::time::Instant;
-
-use proa_runtime::keeper as runtime_keeper;
 
 type Test = (&'static str, fn());
 
@@ -24,11 +23,8 @@ fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some(ground::KEEPER) => return ExitCode::from(ground::be_keeper()),
         Some("measure") => return measure::run(),
-        Some(keeper::SERVICE) => return keeper::be_service(),
+        Some(service::SERVICE) => return service::be_service(),
         _ => {}
-    }
-    if runtime_keeper::role().is_some() {
-        return keeper::be_service();
     }
     run(&[
         output::TESTS,
@@ -36,6 +32,7 @@ fn main() -> ExitCode {
         exec::TESTS,
         keeper::TESTS,
         logs::TESTS,
+        service::TESTS,
     ]
     .concat())
 }
