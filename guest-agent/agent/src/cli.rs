@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::doctor::{self, DoctorArguments};
 use crate::install::{self, InstallArguments, UninstallArguments};
+use crate::oci::{self, OciArguments};
 use crate::serve;
 
 /// Proa's container engine.
@@ -29,6 +30,8 @@ enum Verb {
     Install(InstallArguments),
     /// Kills the containers, stops the engine and takes away everything that either made.
     Uninstall(UninstallArguments),
+    /// Runs containers from OCI bundles, with runc's command line.
+    Oci(OciArguments),
     /// Says the version.
     Version,
 }
@@ -88,6 +91,7 @@ impl Cli {
             Verb::Doctor(arguments) => doctor::run(&arguments),
             Verb::Install(arguments) => install::install(&arguments),
             Verb::Uninstall(arguments) => install::uninstall(&arguments),
+            Verb::Oci(arguments) => oci::run(arguments),
             Verb::Version => say(&format!("proa-agent {}", crate::VERSION)),
         }
     }
@@ -100,7 +104,11 @@ pub(crate) fn serve_arguments(
     let program = std::iter::once(OsString::from("proa-agent"));
     match Cli::try_parse_from(program.chain(arguments))?.verb {
         Verb::Serve(arguments) => Ok(arguments),
-        Verb::Doctor(_) | Verb::Install(_) | Verb::Uninstall(_) | Verb::Version => {
+        Verb::Doctor(_)
+        | Verb::Install(_)
+        | Verb::Uninstall(_)
+        | Verb::Oci(_)
+        | Verb::Version => {
             Err(clap::Error::new(clap::error::ErrorKind::InvalidSubcommand))
         }
     }

@@ -12,6 +12,7 @@ mod hello;
 mod install;
 mod listen;
 mod log;
+mod oci;
 mod routes;
 mod serve;
 mod server;
@@ -27,7 +28,10 @@ fn main() -> ExitCode {
     match keeper::role() {
         Some(Role::Keeper) => ExitCode::from(keeper::run()),
         Some(Role::Serve) => serve::as_child(),
-        None => cli::Cli::parse().run(),
+        None => match oci::by_name(std::env::args_os().next().as_deref()) {
+            Some(arguments) => oci::run(arguments),
+            None => cli::Cli::parse().run(),
+        },
     }
 }
 
