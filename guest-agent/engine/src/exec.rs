@@ -116,13 +116,12 @@ impl Engine {
 
     /// The monitor tells that one ended.
     pub(crate) fn exec_ended(&self, definition: &Definition, id: &str, exit: client::Exit) {
+        // Its exit record stays for as long as its end is remembered: this process may be killed once more.
         let exec = lock(&self.execs.0).get(id).cloned();
         if let Some(exec) = exec {
             exec.end(exit.code);
-        }
-        let folder = self.paths.run_container(&definition.id);
-        if let Err(error) = client::forget_exec(&folder, id) {
-            tracing::debug!(id, %error, "forgetting an exec's exit record failed");
+        } else {
+            forget_exit(&self.paths.run_container(&definition.id), id);
         }
         let more = [
             ("execID", id.to_owned()),
@@ -133,14 +132,15 @@ impl Engine {
 }
 
 impl Execs {
-    fn insert(&self, container: Container, record: Record, progress: Progress) {
+    fn insert(&self, container: Container, record: Record, progress: Progress) -> Exec {
         let id = record.id.clone();
         let exec = Exec(Arc::new(Shared {
             record,
             container,
             progress: watch::channel(progress).0,
         }));
-        lock(&self.0).insert(id, exec);
+        lock(&self.0).insert(id, exec.clone());
+        exec
     }
 
     /// Ids of a container's execs that have not ended; `None` if there are none.
@@ -207,7 +207,10 @@ impl Execs {
                 },
                 (None, None) => Progress::Created,
             };
-            self.insert(container.clone(), record, progress);
+            let exec = self.insert(container.clone(), record, progress);
+            if let Progress::Ended { .. } = progress {
+                exec.forget_later();
+            }
         }
     }
 }
@@ -297,10 +300,16 @@ impl Exec {
             };
             lock(&engine.execs.0).remove(&id);
             // The container's folder may be gone.
-            let _ = fs::remove_file(
-                records(&engine.paths.run_container(container.id())).join(id.as_str()),
-            );
+            let folder = engine.paths.run_container(container.id());
+            let _ = fs::remove_file(records(&folder).join(id.as_str()));
+            forget_exit(&folder, id.as_str());
         });
+    }
+}
+
+fn forget_exit(run_container: &Path, id: &str) {
+    if let Err(error) = client::forget_exec(run_container, id) {
+        tracing::debug!(id, %error, "forgetting an exec's exit record failed");
     }
 }
 
