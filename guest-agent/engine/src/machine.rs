@@ -29,6 +29,8 @@ pub(crate) struct Host {
     /// For specs.
     pub(crate) machine: spec::Machine,
     pub(crate) cpus: usize,
+    /// Its host name.
+    pub(crate) name: String,
     kernel: KernelVersion,
     hierarchies: Vec<HostHierarchy>,
     /// Filters that were compiled.
@@ -61,6 +63,10 @@ impl Host {
                 cgroups,
                 &fs::read_to_string("/proc/self/mountinfo").unwrap_or_default(),
             ),
+            name: rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned(),
             programs: Mutex::default(),
         }
     }

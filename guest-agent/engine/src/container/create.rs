@@ -1,16 +1,18 @@
 //! `create`: everything that can be decided before a container runs is decided and made here.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use proa_images::{Hold, Image, Platform};
-use proa_protocol::{
-    ContainerConfig, ContainerCreateBody, ContainerCreateResponse, HostConfig, models,
-};
+use proa_protocol::{ContainerConfig, ContainerCreateBody, ContainerCreateResponse, HostConfig};
 use rustix::fs::{Mode, OFlags};
 
 use super::{
     check, defaults,
-    definition::Definition,
+    definition::{Definition, Models},
     files, log_config, merge, mounts,
     state::{History, State},
     task::{self, Beginning},
@@ -21,7 +23,7 @@ use crate::{
     id::Id,
     names,
     rootfs::Layers,
-    spec::{SecurityOptions, request},
+    spec::{self, request},
 };
 
 impl Engine {
@@ -120,8 +122,9 @@ impl Engine {
             endpoints,
             command,
             requested,
+            mut models,
         } = draft;
-        defaults::container(&mut config, &host, made.id.short(), &host_name());
+        defaults::container(&mut config, &host, made.id.short(), &self.host.name);
         let hold = self.images().hold(image.id())?;
         let folder = self.paths.container(&made.id);
         make_folder(&folder, &config, &host).context(|| format!("make {}", folder.display()))?;
@@ -139,7 +142,11 @@ impl Engine {
             host,
             endpoints,
             mounts,
+            models: OnceLock::new(),
         };
+        models.0.hostname = Some(definition.config.hostname.clone());
+        // It was empty.
+        let _ = definition.models.set(Arc::new(models));
         let history = History::default();
         task::keep(self, &definition, &history).await?;
         self.bring_to_life(definition, history, hold);
@@ -169,6 +176,7 @@ struct Draft {
     endpoints: BTreeMap<String, proa_protocol::EndpointSettings>,
     command: Vec<String>,
     requested: Vec<request::Requested>,
+    models: Models,
 }
 
 impl Draft {
@@ -200,10 +208,22 @@ impl Draft {
         );
         network(engine, &host)?;
         log_config::check(&host.log_config)?;
-        let (client_config, client_host) = as_models(&config, &host)?;
-        SecurityOptions::parse(host.security_opt.as_deref().unwrap_or_default())
-            .map_err(|error| Error::bad(error.to_string()))?;
-        let requested = request::requested(&client_config, &client_host)
+        let models = as_models(&config, &host)?;
+        let bad = |error: &dyn std::fmt::Display| Error::bad(error.to_string());
+        let held =
+            |list: &Option<proa_protocol::Words>| list.as_deref().unwrap_or_default().to_vec();
+        spec::effective_capabilities(
+            &held(&host.cap_add),
+            &held(&host.cap_drop),
+            host.privileged,
+            &engine.host.machine.capabilities,
+        )
+        .map_err(|error| bad(&error))?;
+        let security = host.security_opt.as_deref().unwrap_or_default();
+        spec::SecurityOptions::parse(security).map_err(|error| bad(&error))?;
+        spec::rlimits(models.1.ulimits.as_deref().unwrap_or_default())
+            .map_err(|error| bad(&error))?;
+        let requested = request::requested(&models.0, &models.1)
             .map_err(|error| Error::bad(error.to_string()))?;
         let endpoints = networking_config.endpoints_config.unwrap_or_default();
         Ok((
@@ -213,6 +233,7 @@ impl Draft {
                 endpoints,
                 command,
                 requested,
+                models,
             },
             warnings,
         ))
@@ -220,10 +241,7 @@ impl Draft {
 }
 
 /// The same documents as the types that specs are written from.
-pub(super) fn as_models(
-    config: &ContainerConfig,
-    host: &HostConfig,
-) -> Result<(models::ContainerConfig, models::HostConfig)> {
+pub(super) fn as_models(config: &ContainerConfig, host: &HostConfig) -> Result<Models> {
     fn convert<T: serde::de::DeserializeOwned>(document: &impl serde::Serialize) -> Result<T> {
         let wrong = |error: serde_json::Error| {
             Error::bad(format!("invalid container configuration: {error}"))
@@ -244,13 +262,6 @@ fn network(engine: &Engine, host: &HostConfig) -> Result<()> {
             None => Err(Error::not_found(format!("network {mode} not found"))),
         },
     }
-}
-
-fn host_name() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
 }
 
 /// The container's folder: where changes go, and the engine's three files.

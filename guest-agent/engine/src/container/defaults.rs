@@ -17,8 +17,6 @@ pub(crate) fn host(host: &mut HostConfig, facts: Facts) {
             default.clone_into(text);
         }
     };
-    fill(&mut host.log_config.kind, "json-file");
-    host.log_config.config.get_or_insert_default();
     if matches!(host.network_mode.as_str(), "" | "default") {
         "bridge".clone_into(&mut host.network_mode);
     }

@@ -1,12 +1,16 @@
 //! What a container is: everything that was decided when it was made. Kept as one JSON text.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use jiff::Timestamp;
-use proa_protocol::{ContainerConfig, EndpointSettings, HostConfig};
+use proa_protocol::{ContainerConfig, EndpointSettings, HostConfig, models};
 use serde::{Deserialize, Serialize};
 
-use crate::id::Id;
+use crate::{Result, id::Id};
 
 /// What a container is. Only its name, its limits and its restart policy ever change.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,7 +34,13 @@ pub(crate) struct Definition {
     /// What it asked of each network.
     pub(crate) endpoints: BTreeMap<String, EndpointSettings>,
     pub(crate) mounts: Vec<Mounted>,
+    /// The configurations as the types that specs are written from, once they were needed.
+    #[serde(skip)]
+    pub(crate) models: OnceLock<Arc<Models>>,
 }
+
+/// Both configurations in the types that specs are written from.
+pub(crate) type Models = (models::ContainerConfig, models::HostConfig);
 
 /// Something mounted in a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +92,15 @@ pub(crate) enum RestartPolicy {
 }
 
 impl Definition {
+    /// Both configurations for a spec.
+    pub(crate) fn models(&self) -> Result<Arc<Models>> {
+        if let Some(models) = self.models.get() {
+            return Ok(Arc::clone(models));
+        }
+        let models = Arc::new(super::create::as_models(&self.config, &self.host)?);
+        Ok(Arc::clone(self.models.get_or_init(|| models)))
+    }
+
     /// Whether it goes away with its end.
     pub(crate) fn auto_remove(&self) -> bool {
         self.host.auto_remove
@@ -143,6 +162,7 @@ pub(crate) mod tests {
             host,
             endpoints: BTreeMap::new(),
             mounts: Vec::new(),
+            models: OnceLock::new(),
         }
     }
 

@@ -89,6 +89,7 @@ impl Task {
             self.schedule(&exit);
         }
         self.note(engine);
+        super::shm::remove(engine, &self.definition);
         let cgroup = running.cgroup;
         let id = self.definition.id.clone();
         tokio::task::spawn_blocking(move || {

@@ -86,8 +86,8 @@ fn document(engine: &Engine, seen: &Published) -> ContainerInspect {
         hostname_path: text(&files.hostname),
         hosts_path: text(&files.hosts),
         log_path: match definition.host.log_config.kind.as_str() {
-            "json-file" => log_config::path(engine, definition)
-                .map(|path| text(&path))
+            "json-file" => log_config::readable(engine, definition)
+                .map(|(path, _)| text(&path))
                 .unwrap_or_default(),
             _ => String::new(),
         },

@@ -16,7 +16,6 @@ use proa_runtime::{
 };
 
 use super::{
-    create::as_models,
     definition::Definition,
     files, log_config, mounts,
     state::{Failure, Kit},
@@ -195,8 +194,18 @@ impl Refused {
             (Step::Execute, _) => format!("exec: {command:?}: {}", reason_of(error)),
             _ => error.to_string(),
         };
+        // A directory on a file, or the other way round.
+        let mounting = matches!(error.step, Step::Mount | Step::MountSource);
+        let (code, hint) = if mounting && error.errno == NOTDIR {
+            (
+                127,
+                ": Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type",
+            )
+        } else {
+            (code, "")
+        };
         let message = format!(
-            "failed to create task for container: unable to start container process: {reason}"
+            "failed to create task for container: unable to start container process: {reason}{hint}"
         );
         let kind = if code == 128 && !is_users_fault(error) {
             Kind::Internal
@@ -212,6 +221,9 @@ impl Refused {
         }
     }
 }
+
+/// `ENOTDIR`, the same on every architecture.
+const NOTDIR: i32 = 20;
 
 /// A mount that cannot be made is what was asked for, not what failed here.
 fn is_users_fault(error: &StartError) -> bool {
@@ -271,21 +283,22 @@ pub(crate) fn cgroup_path(definition: &Definition) -> Result<CgroupPath> {
 pub(crate) fn write_spec(engine: &Engine, definition: &Definition, root: &Overlay) -> Result<Spec> {
     let layers =
         Layers::new(std::iter::once(root.upper.clone()).chain(root.lowers.iter().cloned()));
-    let (config, host) = as_models(&definition.config, &definition.host)?;
+    let models = definition.models()?;
+    let (config, host) = &*models;
     let groups = definition.host.group_add.as_deref().unwrap_or_default();
     let folder = engine.paths.container(&definition.id);
     let cgroup = cgroup_path(definition)?;
     let input = spec::Input {
         id: definition.id.as_str(),
-        config: &config,
-        host: &host,
+        config,
+        host,
         args: &definition.command,
         user: users::find(&layers, &definition.config.user, groups)?,
         mounts: &mounts::ready(engine, definition)?,
         files: &files::paths(&folder),
         joined: &joined(engine, definition)?,
         cgroup: Path::new(cgroup.as_str()),
-        devices: &engine.devices(&host)?,
+        devices: &engine.devices(host)?,
         // Compiled apart, see [`Engine::filter`].
         seccomp: None,
         id_maps: None,
@@ -329,7 +342,7 @@ fn joined(engine: &Engine, definition: &Definition) -> Result<Joined> {
     // A host name of one's own in the host's network is allowed; the UTS namespace stays apart unless asked for.
     Ok(Joined {
         ipc: of(&host.ipc_mode, "ipc")?,
-        shm: shm_of(engine, &host.ipc_mode)?,
+        shm: shm_of(engine, definition)?,
         pid: of(&host.pid_mode, "pid")?,
         uts: of(&host.uts_mode, "uts")?,
         network,
@@ -354,13 +367,14 @@ fn namespace_of(engine: &Engine, other: &str, kind: &str) -> Result<PathBuf> {
     )))
 }
 
-/// The other container's `/dev/shm`, reached through its root.
-fn shm_of(engine: &Engine, ipc_mode: &str) -> Result<Option<PathBuf>> {
-    match ipc_mode.strip_prefix("container:") {
-        Some(other) => Ok(Some(PathBuf::from(format!(
-            "/proc/{}/root/dev/shm",
-            live_pid(engine, other)?
-        )))),
+/// The memory shared through `/dev/shm`: another container's, or one's own that others may join.
+fn shm_of(engine: &Engine, definition: &Definition) -> Result<Option<PathBuf>> {
+    let mode = definition.host.ipc_mode.as_str();
+    if mode == "shareable" {
+        return super::shm::make(engine, definition).map(Some);
+    }
+    match mode.strip_prefix("container:") {
+        Some(other) => super::shm::of(engine, &engine.container(other)?).map(Some),
         None => Ok(None),
     }
 }

@@ -15,7 +15,7 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
-use super::{Container, definition::Definition, log_config, state::State, task::Published};
+use super::{Container, log_config, state::State, task::Published};
 use crate::{
     Error, Kind, Result, clock,
     error::Context,
@@ -68,8 +68,13 @@ impl Container {
         let engine = self.engine()?;
         let definition = self.seen().definition;
         let tty = definition.tty();
-        let format = format_of(&definition)?;
-        let path = log_config::path(&engine, &definition).unwrap_or_default();
+        let unreadable = || {
+            Error::new(
+                Kind::NotImplemented,
+                "configured logging driver does not support reading",
+            )
+        };
+        let (path, format) = log_config::readable(&engine, &definition).ok_or_else(unreadable)?;
         let query = query(&options)?;
         let form = Form {
             tty,
@@ -97,17 +102,6 @@ impl Container {
             tty,
             output: output.boxed(),
         })
-    }
-}
-
-fn format_of(definition: &Definition) -> Result<Format> {
-    match definition.host.log_config.kind.as_str() {
-        "json-file" => Ok(Format::Json),
-        "local" => Ok(Format::Local),
-        _ => Err(Error::new(
-            Kind::NotImplemented,
-            "configured logging driver does not support reading",
-        )),
     }
 }
 

@@ -25,6 +25,7 @@ mod rename;
 pub(crate) mod reopen;
 mod resize;
 mod restart;
+mod shm;
 mod signal;
 mod start;
 pub(crate) mod state;

@@ -30,6 +30,7 @@ impl Container {
                 "Restart policy cannot be updated because AutoRemove is enabled for the container",
             )));
         }
+        definition.models = std::sync::OnceLock::new();
         merge(&mut definition.host, body)?;
         let warnings = check::limits(
             &definition.host,

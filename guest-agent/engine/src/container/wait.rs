@@ -57,7 +57,10 @@ fn holds(condition: WaitCondition, seen: &Published, exits: u64) -> bool {
 /// Why a start failed is told by the start and by the container's state; Docker's wait says the code only.
 fn answer(seen: &Published) -> ContainerWaitResponse {
     ContainerWaitResponse {
-        status_code: seen.state.ended().map_or(0, |ended| i64::from(ended.code())),
+        status_code: seen
+            .state
+            .ended()
+            .map_or(0, |ended| i64::from(ended.code())),
         error: None,
     }
 }

@@ -155,7 +155,8 @@ fn ipc<'a>(input: &'a Input<'_>) -> Vec<Default<'a>> {
     );
     let joined_shm = match &input.joined.ipc {
         Shared::Own if input.host.ipc_mode.as_deref() == Some("none") => return vec![mqueue],
-        Shared::Own => None,
+        // Its own, kept where others can join it.
+        Shared::Own => input.joined.shm.as_deref().and_then(Path::to_str),
         Shared::Host => Some("/dev/shm"),
         Shared::Path(_) => input.joined.shm.as_deref().and_then(Path::to_str),
     };
