@@ -141,14 +141,15 @@ fn says(name: &str, value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => false,
         Value::Number(number) => {
-            number.as_f64() != Some(0.0)
-                && !(name == "MemorySwappiness" && number.as_i64() == Some(-1))
+            let unset = name == "MemorySwappiness" && number.as_i64() == Some(-1);
+            number.as_f64() != Some(0.0) && !unset
         }
         Value::String(text) => !text.is_empty(),
         Value::Object(fields) => !fields.is_empty(),
-        // The size of a terminal that is not there.
+        // The size of a terminal that is not there is two zeros.
         Value::Array(items) => {
-            !items.is_empty() && !(name == "ConsoleSize" && items.iter().all(|item| *item == 0))
+            let nowhere = name == "ConsoleSize" && items.iter().all(|item| *item == 0);
+            !items.is_empty() && !nowhere
         }
         Value::Bool(true) => true,
     }

@@ -1,7 +1,8 @@
 //! What `proa` says without arguments: the verbs by topic.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 use crate::output::style;
 use crate::verb::{Kind, Topic, Verb};
@@ -35,7 +36,7 @@ fn text() -> String {
     text += "  proa run --rm -it debian:13 bash     a shell in a new container\n";
     text += "  proa ps                              what is running\n";
     for (topic, title) in TOPICS {
-        text += &format!("\n{}\n", style::strong(title));
+        _ = writeln!(text, "\n{}", style::strong(title));
         for verb in VERBS.iter().filter(|verb| verb.topic == topic) {
             text += &line(verb);
         }
@@ -45,7 +46,8 @@ fn text() -> String {
         .filter(|verb| matches!(verb.kind, Kind::Group(_)))
         .map(|verb| verb.name)
         .collect();
-    text += &format!(
+    _ = write!(
+        text,
         "\nBy noun: {}, each with verbs of its own.\n",
         groups.join(", ")
     );

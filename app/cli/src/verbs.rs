@@ -257,7 +257,7 @@ const SYSTEM: &[Verb] = &[
 
 /// The whole command line.
 pub(crate) fn command(arguments: &[OsString]) -> Command {
-    let with_values = arguments.iter().any(|argument| says_boolean(argument));
+    let with_values = arguments.iter().any(says_boolean);
     Command::new("proa")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Runs containers")

@@ -132,14 +132,12 @@ impl Stay<'_> {
             () = self.follow_size(follows_size) => Ok(None),
         };
         drop(raw);
-        Ok(match ended? {
-            Some(outcome) => outcome.exit(),
-            None => {
-                let name: String = self.id.chars().take(12).collect();
-                eprintln!("\ndetached; it goes on: proa attach {name}");
-                Exit::OK
-            }
-        })
+        if let Some(outcome) = ended? {
+            return Ok(outcome.exit());
+        }
+        let name: String = self.id.chars().take(12).collect();
+        eprintln!("\ndetached; it goes on: proa attach {name}");
+        Ok(Exit::OK)
     }
 
     async fn pass_signals(&self, signals: Option<Caught>) {
@@ -153,7 +151,7 @@ impl Stay<'_> {
         if follows {
             resize::follow(self.engine, Whose::Container(self.id)).await;
         } else {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -63,7 +63,7 @@ mod tests {
             assert_eq!(
                 fields(text),
                 Ok(expected.iter().map(|f| (*f).to_owned()).collect())
-            )
+            );
         };
         check("a,b=c", &["a", "b=c"]);
         check("\"a,b\",c", &["a,b", "c"]);

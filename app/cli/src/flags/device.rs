@@ -101,8 +101,9 @@ pub(crate) fn gpus(text: &str) -> Result<Value, Failure> {
     for (key, value) in csv::pairs(text).map_err(Failure::usage)? {
         let list = |value: &str| value.split(',').map(str::to_owned).collect::<Vec<_>>();
         match (key.as_str(), value.as_deref()) {
-            (number, None) => (request["Count"], counted) = (count(number)?.into(), true),
-            ("count", Some(number)) => (request["Count"], counted) = (count(number)?.into(), true),
+            (number, None) | ("count", Some(number)) => {
+                (request["Count"], counted) = (count(number)?.into(), true);
+            }
             ("driver", Some(driver)) => request["Driver"] = driver.into(),
             ("device", Some(ids)) => request["DeviceIDs"] = list(ids).into(),
             ("capabilities", Some(names)) => {
@@ -111,7 +112,7 @@ pub(crate) fn gpus(text: &str) -> Result<Value, Failure> {
                 request["Capabilities"] = json!([names]);
             }
             ("options", Some(options)) => {
-                request["Options"] = json!(super::pairs::map(&list(options)))
+                request["Options"] = json!(super::pairs::map(&list(options)));
             }
             (key, Some(_)) => return Err(bad(&format!("unexpected key {key:?}"))),
         }

@@ -55,7 +55,7 @@ mod tests {
     fn moments_are_absolute_or_ago() {
         let now = Timestamp::from_second(1_000_000).expect("a moment");
         let check = |text: &str, expected: &str| {
-            assert_eq!(seconds(text, now).as_deref(), Ok(expected), "{text}")
+            assert_eq!(seconds(text, now).as_deref(), Ok(expected), "{text}");
         };
         check("10m", "999400.000000000");
         check("1136073845", "1136073845");

@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn volumes_are_anonymous_or_binds() {
         let check = |text: &str, expected: Volume| {
-            assert_eq!(volume(text, Path::new("/here")).ok(), Some(expected))
+            assert_eq!(volume(text, Path::new("/here")).ok(), Some(expected));
         };
         check("/data", Volume::Anonymous("/data".into()));
         check("name:/data:ro", Volume::Bind("name:/data:ro".into()));

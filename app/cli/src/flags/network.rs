@@ -43,7 +43,7 @@ impl Attachment {
                 "gw-priority" => {
                     attachment.gateway_priority = value
                         .parse()
-                        .map_err(|_| bad(format!("not a number: {value}")))?
+                        .map_err(|_| bad(format!("not a number: {value}")))?;
                 }
                 "driver-opt" => {
                     let (key, value) = value

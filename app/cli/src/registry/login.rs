@@ -77,11 +77,12 @@ impl Login {
                 "WARNING: a password on the command line can be seen by others on this machine; use --password-stdin"
             );
         }
-        if self.username.is_none() && self.password.is_none() {
-            if let Some(kept) = settings.find(server)? {
-                eprintln!("Authenticating with existing credentials...");
-                return Ok(kept);
-            }
+        if self.username.is_none()
+            && self.password.is_none()
+            && let Some(kept) = settings.find(server)?
+        {
+            eprintln!("Authenticating with existing credentials...");
+            return Ok(kept);
         }
         let may_ask = terminal::stdin_is_one();
         let missing = || {

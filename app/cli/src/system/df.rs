@@ -97,11 +97,8 @@ struct Line {
 
 impl Line {
     fn row(&self) -> Row {
-        let share = if self.size > 0 {
-            format!(" ({}%)", self.reclaimable * 100 / self.size)
-        } else {
-            String::new()
-        };
+        let share = (self.reclaimable * 100).checked_div(self.size);
+        let share = share.map_or_else(String::new, |share| format!(" ({share}%)"));
         row([
             ("Active", self.active.to_string()),
             (

@@ -1,6 +1,7 @@
 //! `events`: what happens in the engine.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use clap::Args;
 use jiff::Timestamp;
@@ -90,7 +91,7 @@ fn spelled(event: &Value) -> String {
             .iter()
             .map(|(key, value)| format!("{key}={value}"))
             .collect();
-        line += &format!(" ({})", pairs.join(", "));
+        _ = write!(line, " ({})", pairs.join(", "));
     }
     line
 }

@@ -3,6 +3,7 @@
 use clap::Args;
 use proa_host::Request;
 use serde_json::Value;
+use std::fmt::Write as _;
 
 use crate::failure::{Exit, Failure};
 use crate::output::{self, format, size};
@@ -77,7 +78,7 @@ fn spelled(info: &Value) -> String {
             (Value::String(value), _) => value.clone(),
             (other, _) => compact_json(other),
         };
-        text += &format!(" {label}: {shown}\n");
+        _ = writeln!(text, " {label}: {shown}");
         if field == "Driver" {
             text += &pairs(&info["DriverStatus"]);
         }
@@ -87,11 +88,11 @@ fn spelled(info: &Value) -> String {
     }
     let security = names(&info["SecurityOptions"]);
     if !security.is_empty() {
-        text += &format!(" Security Options: {security}\n");
+        _ = writeln!(text, " Security Options: {security}");
     }
     let registries = &info["RegistryConfig"]["InsecureRegistryCIDRs"];
     if registries.is_array() {
-        text += &format!(" Insecure Registries: {}\n", names(registries));
+        _ = writeln!(text, " Insecure Registries: {}", names(registries));
     }
     text
 }
@@ -109,9 +110,10 @@ fn plugins(plugins: &Value) -> String {
         .iter()
         .map(|(label, field)| (label, names(&plugins[field])))
         .filter(|(_, names)| !names.is_empty());
-    let lines: String = lines
-        .map(|(label, names)| format!("  {label}: {names}\n"))
-        .collect();
+    let lines = lines.fold(String::new(), |mut text, (label, names)| {
+        _ = writeln!(text, "  {label}: {names}");
+        text
+    });
     if lines.is_empty() {
         lines
     } else {

@@ -3,6 +3,7 @@
 use clap::Args;
 use proa_host::Request;
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 
 use crate::failure::{Exit, Failure};
 use crate::output::{self, format};
@@ -74,7 +75,7 @@ fn spelled(both: &Value) -> String {
     if server.is_null() {
         return out;
     }
-    out += &format!("\nServer: {}\n", text(&server["Platform"]["Name"]));
+    _ = writeln!(out, "\nServer: {}", text(&server["Platform"]["Name"]));
     out += &line("Version", &text(&server["Version"]));
     out += &line(
         "API version",
@@ -92,8 +93,9 @@ fn spelled(both: &Value) -> String {
     out += &line("Git commit", &text(&server["GitCommit"]));
     out += &line("Built", &text(&server["BuildTime"]));
     for component in server["Components"].as_array().into_iter().flatten() {
-        out += &format!(
-            " {} {}\n",
+        _ = writeln!(
+            out,
+            " {} {}",
             text(&component["Name"]),
             text(&component["Version"])
         );

@@ -47,11 +47,10 @@ pub(super) fn call(name: &str, arguments: &[Value]) -> Result<Value, TemplateErr
         ("len", [value]) => length(value)?.into(),
         ("index", [value, keys @ ..]) => index(value, keys)?,
         ("slice", [value, bounds @ ..]) => slice(value, bounds)?,
-        ("print", _) => print::spaced(arguments, false).into(),
+        ("print" | "urlquery", _) => print::spaced(arguments, false).into(),
         ("println", _) => (print::spaced(arguments, true) + "\n").into(),
         ("printf", [Value::String(format), rest @ ..]) => print::formatted(format, rest).into(),
         ("html" | "js", _) => escape(&print::spaced(arguments, false)).into(),
-        ("urlquery", _) => print::spaced(arguments, false).into(),
         ("eq", [first, others @ ..]) if !others.is_empty() => {
             others.iter().any(|other| equal(first, other)).into()
         }

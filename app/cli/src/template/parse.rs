@@ -65,7 +65,7 @@ pub(super) fn parse(pieces: Vec<Piece>) -> Result<Vec<Node>, TemplateError> {
     let (nodes, end) = parser.body()?;
     match end {
         End::Text => Ok(nodes),
-        End::End => Err(malformed("unexpected {{end}}")),
+        End::Closed => Err(malformed("unexpected {{end}}")),
         End::Else(_) => Err(malformed("unexpected {{else}}")),
     }
 }
@@ -77,7 +77,7 @@ fn malformed(what: impl Into<String>) -> TemplateError {
 /// What ended a list of nodes.
 enum End {
     Text,
-    End,
+    Closed,
     /// `{{else …}}`, with what follows the word.
     Else(Vec<Token>),
 }
@@ -100,13 +100,13 @@ impl Parser {
                 Piece::Action(tokens) => tokens,
             };
             let Some(Token::Word(word)) = tokens.first() else {
-                nodes.push(Node::Action(self.pipeline(tokens)?));
+                nodes.push(Node::Action(self.pipeline(&tokens)?));
                 continue;
             };
             let word = word.clone();
             let rest = || tokens[1..].to_vec();
             match word.as_str() {
-                "end" => return Ok((nodes, End::End)),
+                "end" => return Ok((nodes, End::Closed)),
                 "else" => return Ok((nodes, End::Else(rest()))),
                 "if" => nodes.push(self.conditional(rest())?),
                 "with" => nodes.push(self.with(rest())?),
@@ -116,7 +116,7 @@ impl Parser {
                 "define" | "template" | "block" => {
                     return Err(malformed(format!("{word:?} is not supported")));
                 }
-                _ => nodes.push(Node::Action(self.pipeline(tokens)?)),
+                _ => nodes.push(Node::Action(self.pipeline(&tokens)?)),
             }
         }
         Ok((nodes, End::Text))
@@ -133,7 +133,7 @@ impl Parser {
         self.variables.truncate(known);
         self.depth -= 1;
         match end {
-            End::End => Ok((nodes, None)),
+            End::Closed => Ok((nodes, None)),
             End::Else(tokens) => Ok((nodes, Some(tokens))),
             End::Text => Err(malformed(format!(
                 "unexpected end of text: {opened_by:?} needs an {{{{end}}}}"
@@ -144,7 +144,7 @@ impl Parser {
     fn conditional(&mut self, tokens: Vec<Token>) -> Result<Node, TemplateError> {
         let known = self.variables.len();
         let mut arms = Vec::new();
-        let mut condition = self.needed(tokens, "if")?;
+        let mut condition = self.needed(&tokens, "if")?;
         loop {
             let (body, next) = self.block("if")?;
             arms.push((condition, body));
@@ -153,7 +153,7 @@ impl Parser {
                 Some(tokens) if tokens.is_empty() => self.last_block("if")?,
                 Some(tokens) => match tokens.split_first() {
                     Some((Token::Word(word), rest)) if word == "if" => {
-                        condition = self.needed(rest.to_vec(), "if")?;
+                        condition = self.needed(rest, "if")?;
                         continue;
                     }
                     _ => return Err(malformed("unexpected words after {{else")),
@@ -173,7 +173,7 @@ impl Parser {
 
     fn with(&mut self, tokens: Vec<Token>) -> Result<Node, TemplateError> {
         let known = self.variables.len();
-        let pipeline = self.needed(tokens, "with")?;
+        let pipeline = self.needed(&tokens, "with")?;
         let (body, otherwise) = self.two_blocks("with")?;
         self.variables.truncate(known);
         Ok(Node::With {
@@ -200,7 +200,7 @@ impl Parser {
             ] => (None, Some(value.clone()), rest.to_vec()),
             _ => (None, None, tokens),
         };
-        let pipeline = self.needed(rest, "range")?;
+        let pipeline = self.needed(&rest, "range")?;
         self.variables.extend(key.iter().chain(&value).cloned());
         let (body, otherwise) = self.two_blocks("range")?;
         self.variables.truncate(known);
@@ -220,7 +220,7 @@ impl Parser {
         }
     }
 
-    fn needed(&mut self, tokens: Vec<Token>, of: &str) -> Result<Pipeline, TemplateError> {
+    fn needed(&mut self, tokens: &[Token], of: &str) -> Result<Pipeline, TemplateError> {
         if tokens.is_empty() {
             Err(malformed(format!("missing value for {of}")))
         } else {
@@ -228,8 +228,8 @@ impl Parser {
         }
     }
 
-    fn pipeline(&mut self, tokens: Vec<Token>) -> Result<Pipeline, TemplateError> {
-        let (target, rest) = match tokens.as_slice() {
+    fn pipeline(&mut self, tokens: &[Token]) -> Result<Pipeline, TemplateError> {
+        let (target, rest) = match tokens {
             [
                 Token::Variable(name),
                 sign @ (Token::Declare | Token::Assign),

@@ -1,6 +1,7 @@
 //! Values as text: Go's `%v`, `print`, `printf`, and compact JSON.
 
 use serde_json::Value;
+use std::fmt::Write as _;
 
 /// A value as Go's `%v` shows it.
 pub(super) fn shown(value: &Value) -> String {
@@ -71,7 +72,7 @@ pub(super) fn formatted(format: &str, values: &[Value]) -> String {
             Some('%') => out.push('%'),
             Some(verb) => match values.next() {
                 Some(value) => out.push_str(&padded(&spec, verb, &one(&spec, verb, value))),
-                None => out.push_str(&format!("%!{verb}(MISSING)")),
+                None => _ = write!(out, "%!{verb}(MISSING)"),
             },
             None => out.push_str("%!(NOVERB)"),
         }

@@ -39,7 +39,7 @@ impl Caught {
             // It may have ended by now.
             let _ = engine.order(request).await;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn attachments(flags: &NetworkFlags) -> Result<Vec<Attachment>, Failu
     if let Some(first) = list.first_mut() {
         let fill = |place: &mut String, flag: &String| {
             if !flag.is_empty() {
-                place.clone_from(flag)
+                place.clone_from(flag);
             }
         };
         fill(&mut first.ip, &flags.ip);
