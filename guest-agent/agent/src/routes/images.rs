@@ -112,8 +112,21 @@ async fn create(call: Call) -> Answer {
         credentials: call.credentials(),
     };
     let engine = call.engine().clone();
+    // A name with neither tag nor digest means all of the repository's tags.
+    let bare = source
+        .name
+        .rsplit('/')
+        .next()
+        .is_some_and(|last| !last.contains([':', '@']));
+    let all = source.tag.is_empty() && bare;
     let pull = |lines: Lines| async move {
-        engine.image_pull(&source, |line| lines.put(&line)).await?;
+        if all {
+            engine
+                .image_pull_all(&source, |line| lines.put(&line))
+                .await?;
+        } else {
+            engine.image_pull(&source, |line| lines.put(&line)).await?;
+        }
         Ok(())
     };
     Lines::answer(pull).await
@@ -231,11 +244,12 @@ async fn search(call: &Call) -> Answer {
 
 /// `GET /distribution/{name}/json`
 pub(super) async fn distribution(method: &Method, name: &[&str], call: Call) -> Answer {
-    let _ = (name, call);
     if method != Method::GET {
         return Err(ApiError::no_such_page());
     }
-    Err(ApiError::not_here("asking a registry about an image"))
+    let (name, auth) = (name.join("/"), call.credentials());
+    let found = call.engine().image_distribution(&name, auth);
+    json(StatusCode::OK, &found.await?)
 }
 
 /// `POST /commit`

@@ -2,9 +2,9 @@
 
 use std::io::{Read, Write};
 
-use proa_images::{Credentials, ImageConfig, NewImage, Platform};
-use proa_protocol::AuthConfig;
+use proa_images::{Credentials, ImageConfig, NewImage, Platform, Reference};
 use proa_protocol::progress::Progress;
+use proa_protocol::{AuthConfig, Descriptor, DistributionInspect, OciPlatform};
 
 use super::tagged;
 use crate::{Engine, Error, Result};
@@ -92,6 +92,54 @@ impl Engine {
             .await?;
         self.tell_image("push", image.id(), &reference.familiar());
         Ok(())
+    }
+
+    /// `POST /images/create?fromImage=…` for a name without a tag: every tag of the repository, one after the other.
+    pub async fn image_pull_all(
+        &self,
+        source: &ImageSource,
+        say: impl Fn(Progress) + Send + Sync,
+    ) -> Result<()> {
+        let reference = Reference::parse(&source.name).map_err(proa_images::Error::from)?;
+        let auth = source.credentials.clone().map(credentials);
+        let tags = self.images().remote_tags(&reference, auth.as_ref()).await?;
+        for tag in tags {
+            let one = ImageSource {
+                tag,
+                ..source.clone()
+            };
+            self.image_pull(&one, &say).await?;
+        }
+        Ok(())
+    }
+
+    /// `GET /distribution/{name}/json`
+    pub async fn image_distribution(
+        &self,
+        name: &str,
+        auth: Option<AuthConfig>,
+    ) -> Result<DistributionInspect> {
+        let reference = Reference::parse(name).map_err(proa_images::Error::from)?;
+        let auth = auth.map(credentials);
+        let found = self
+            .images()
+            .distribution(&reference, auth.as_ref())
+            .await?;
+        let platform = |platform: Platform| OciPlatform {
+            architecture: platform.architecture,
+            os: platform.os,
+            variant: platform.variant,
+            ..OciPlatform::default()
+        };
+        Ok(DistributionInspect {
+            descriptor: Descriptor {
+                media_type: found.descriptor.media_type,
+                digest: found.descriptor.digest.to_string(),
+                size: found.descriptor.size as i64,
+                ..Descriptor::default()
+            },
+            platforms: found.platforms.into_iter().map(platform).collect(),
+        })
     }
 
     /// `POST /images/load`. Blocks.
