@@ -182,20 +182,25 @@ impl Said {
 
     fn plain(status: u16, text: &str) -> Self {
         let text: String = text.trim().chars().take(200).collect();
-        let (code, words) = match status {
-            401 => ("UNAUTHORIZED", "unauthorized: authentication required"),
+        let (code, short, words) = match status {
+            401 => ("UNAUTHORIZED", "unauthorized", "authentication required"),
             403 => (
                 "DENIED",
-                "denied: requested access to the resource is denied",
+                "denied",
+                "requested access to the resource is denied",
             ),
-            404 => ("", "not found"),
-            429 => ("TOOMANYREQUESTS", "toomanyrequests: too many requests"),
-            _ => ("", "unexpected answer"),
+            429 => ("TOOMANYREQUESTS", "toomanyrequests", "too many requests"),
+            404 => ("", "not found", "the registry says no more"),
+            _ => ("", "unexpected answer", "the registry says no more"),
         };
-        let text = if text.is_empty() || text.starts_with('<') {
-            format!("{words} (status {status})")
+        let said = if text.is_empty() || text.starts_with('<') {
+            words
         } else {
-            format!("{words} (status {status}): {text}")
+            &text
+        };
+        let text = match status {
+            401 | 403 | 429 => format!("{short}: {said}"),
+            _ => format!("{short} (status {status}): {said}"),
         };
         Self {
             codes: vec![code.into()],
@@ -224,8 +229,11 @@ mod tests {
         );
         assert_eq!(
             text(401, r#"{"details":"incorrect username or password"}"#),
-            "unauthorized: authentication required (status 401): incorrect username or password"
+            "unauthorized: incorrect username or password"
         );
-        assert_eq!(text(502, "<html>x"), "unexpected answer (status 502)");
+        assert_eq!(
+            text(502, "<html>x"),
+            "unexpected answer (status 502): the registry says no more"
+        );
     }
 }

@@ -63,13 +63,22 @@ impl Drop for Hold {
             return;
         }
         state.holds.remove(&self.image);
-        if state
+        if !state
             .images
             .get(&self.image)
             .is_some_and(|known| known.row.hidden)
-            && let Err(error) = self.store.discard(&mut state, &[self.image.clone()])
         {
-            tracing::warn!(image = %self.image, %error, "a removed image could not be deleted");
+            return;
+        }
+        let discarded = self
+            .store
+            .discard(&mut state, std::slice::from_ref(&self.image));
+        drop(state);
+        match discarded {
+            Ok(_) => self.store.empty_trash(),
+            Err(error) => {
+                tracing::warn!(image = %self.image, %error, "a removed image could not be deleted");
+            }
         }
     }
 }

@@ -197,8 +197,11 @@ impl Removal<'_> {
     fn remove(&mut self, name: &str, id: &Digest, options: RemoveOptions) -> Result<(), Error> {
         let by_id = id.as_str().starts_with(name) || id.hex().starts_with(name);
         let reference = Reference::parse(name).ok().map(Reference::or_latest);
-        match reference.filter(|reference| named(self.state, reference).as_ref() == Some(id)) {
-            Some(reference) if !by_id => {
+        let reference = reference
+            .filter(|reference| !by_id && named(self.state, reference).as_ref() == Some(id));
+        let by_name = reference.is_some();
+        match reference {
+            Some(reference) => {
                 if !options.force && self.has_single_name(id) {
                     self.refuse_if_used(name, id)?;
                 }
@@ -208,7 +211,7 @@ impl Removal<'_> {
                     return Ok(());
                 }
             }
-            _ => {
+            None => {
                 if self.has_single_name(id) {
                     self.check(id, options.force, false)?;
                     for name in self.names(id) {
@@ -217,7 +220,7 @@ impl Removal<'_> {
                 }
             }
         }
-        self.delete(id, options.force, !options.keep_parents, false)
+        self.delete(id, options.force, !options.keep_parents, by_name)
     }
 
     fn names(&self, id: &Digest) -> Vec<Reference> {

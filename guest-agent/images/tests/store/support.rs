@@ -41,7 +41,13 @@ impl Ground {
     pub(crate) fn reopen(self) -> Self {
         let Self { store, dir } = self;
         drop(store);
-        let store = Store::open(&dir.path().join("images"), Settings::default()).unwrap();
+        let mut again = None;
+        // A background sync may still be at work on the closed one.
+        eventually("the store opens again", || {
+            again = Store::open(&dir.path().join("images"), Settings::default()).ok();
+            again.is_some()
+        });
+        let store = again.unwrap();
         Self { store, dir }
     }
 
@@ -285,6 +291,7 @@ impl Registry {
             &[
                 "copy",
                 "--quiet",
+                "--preserve-digests",
                 "--dest-tls-verify=false",
                 &from,
                 &format!("docker://{}/{name}", self.address),
