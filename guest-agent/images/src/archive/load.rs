@@ -13,7 +13,7 @@ use crate::digest::{DiffId, Digest};
 use crate::documents::{Descriptor, ImageConfig, Index, media};
 use crate::error::{At, Error};
 use crate::image::{Image, Loaded};
-use crate::layer::{Expected, Received, intake};
+use crate::layer::{Expected, Feed, Received, intake};
 use crate::platform::Platform;
 use crate::progress::Progress;
 use crate::reference::Reference;
@@ -155,22 +155,11 @@ impl Store {
             .collect();
         let (feed, intake) =
             intake(&incoming, Expected { blob, diff: None }).at("create a folder in", &incoming)?;
-        let (mut done, mut told) = (0, 0);
-        loop {
-            let chunk = reader.chunk().map_err(malformed)?;
-            if chunk.is_empty() {
-                break;
-            }
-            let length = chunk.len();
-            if feed.blocking_send(Bytes::copy_from_slice(chunk)).is_err() {
-                break;
-            }
-            reader.advance(length);
-            done += length as u64;
-            if done - told > 1 << 20 || done == size {
-                told = done;
-                progress(Progress::about(&id, "Loading layer").at(done, size));
-            }
+        if let Err(error) = pour(reader, &feed, &id, size, progress) {
+            // Waiting for the other side: it takes what it has made away.
+            drop(feed);
+            drop(intake.blocking_outcome());
+            return Err(error);
         }
         drop(feed.blocking_end());
         Ok(intake.blocking_outcome()?)
@@ -220,6 +209,30 @@ impl Store {
             return Err(crate::layer::LayerError::WrongDiffId { wanted, found }.into());
         }
         self.adopt(received, None).map(drop)
+    }
+}
+
+/// Passes one member's content on, until nobody wants it any more.
+fn pour<R: BufRead>(
+    reader: &mut Reader<R, ()>,
+    feed: &Feed,
+    id: &str,
+    size: u64,
+    progress: &impl Fn(Progress),
+) -> Result<(), Error> {
+    let (mut done, mut told) = (0, 0);
+    loop {
+        let chunk = reader.chunk().map_err(malformed)?;
+        let length = chunk.len();
+        if length == 0 || feed.blocking_send(Bytes::copy_from_slice(chunk)).is_err() {
+            return Ok(());
+        }
+        reader.advance(length);
+        done += length as u64;
+        if done - told > 1 << 20 || done == size {
+            told = done;
+            progress(Progress::about(id, "Loading layer").at(done, size));
+        }
     }
 }
 

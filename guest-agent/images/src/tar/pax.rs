@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn records() {
         let overrides =
-            Overrides::parse(b"12 path=a/b\n26 SCHILY.xattr.user.a=b=c\n13 uid=70000\n").unwrap();
+            Overrides::parse(b"12 path=a/b\n27 SCHILY.xattr.user.a=b=c\n13 uid=70000\n").unwrap();
         assert_eq!(overrides.path.as_deref(), Some(&b"a/b"[..]));
         assert_eq!(overrides.xattrs, [(b"user.a".to_vec(), b"b=c".to_vec())]);
         assert_eq!(overrides.uid, Some(70000));
