@@ -12,3 +12,4 @@ mod errors;
 mod ground;
 mod inside;
 mod pair;
+mod podman;

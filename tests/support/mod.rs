@@ -45,7 +45,7 @@ pub use agent::{Agent, poll};
 pub use dockerd::{Dockerd, inside, inside_peers};
 pub use http::{Client, Response};
 pub use image::{Files, Image};
-pub use programs::{Ran, in_path, peer, peers_root, program, run};
+pub use programs::{Ran, in_path, peer, peers_root, program, run, short_folder};
 pub use registry::Registry;
 
 /// A word that no other test, process or earlier run uses.

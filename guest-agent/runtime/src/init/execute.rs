@@ -6,7 +6,7 @@ use std::path::Path;
 
 use proa_kernel::process::{self, Strings};
 use proa_kernel::signal::{self, Action, Signals};
-use rustix::fs::{Access, AtFlags, CWD};
+use rustix::fs::{Access, AtFlags, CWD, FileType};
 
 use super::protocol::During;
 use crate::plan::ProcessPlan;
@@ -93,6 +93,8 @@ pub(super) fn check(plan: &ProcessPlan) -> Result<(), StartError> {
     let mut found = false;
     let failure = search(command, &plan.env, |path| {
         match rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::empty()) {
+            // Directories can be "executed" too, as far as permissions go.
+            Ok(()) if is_directory(path) => io::Error::from_raw_os_error(libc::EACCES),
             Ok(()) => {
                 found = true;
                 io::Error::other("found")
@@ -105,6 +107,11 @@ pub(super) fn check(plan: &ProcessPlan) -> Result<(), StartError> {
     } else {
         Err(StartError::new(Step::Execute, command, &failure))
     }
+}
+
+fn is_directory(path: &std::ffi::CStr) -> bool {
+    rustix::fs::stat(path)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
 /// Tries a command with a slash as it is, one without in each directory of `PATH`, as `execvp(3)` does: what is not
