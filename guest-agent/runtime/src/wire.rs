@@ -94,3 +94,51 @@ pub(crate) fn write_value<T: Serialize>(name: &str, value: &T) -> io::Result<Own
     let bytes = postcard::to_allocvec(value).map_err(io::Error::other)?;
     proa_kernel::memfd::sealed(name, &bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::launch::Launch;
+    use crate::monitor::message::{ExecLaunch, Message, Request, Target};
+
+    #[test]
+    fn a_packet_is_read_back() {
+        let request = Request::Signal {
+            target: Target::Exec("e".into()),
+            signal: 9,
+        };
+        let bytes = encode(7, &request).unwrap();
+        assert_eq!(decode::<Request>(&bytes), (7, Some(request)));
+    }
+
+    #[test]
+    fn a_request_of_a_newer_client_keeps_its_number() {
+        let bytes = [7, 200];
+        assert_eq!(decode::<Request>(&bytes), (7, None));
+    }
+
+    /// Bytes without a plan decode to something or nothing, and never panic or take long.
+    #[test]
+    fn rubbish_is_harmless() {
+        let mut state = 1_u64;
+        for length in (0..20_000).map(|round| round % 200) {
+            let bytes: Vec<u8> = (0..length)
+                .map(|_| {
+                    state = state
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
+                    // Small numbers are lengths and variants: they get deeper.
+                    if state >> 63 == 0 {
+                        (state >> 40) as u8 % 12
+                    } else {
+                        (state >> 40) as u8
+                    }
+                })
+                .collect();
+            let _ = decode::<Request>(&bytes);
+            let _ = decode::<Message>(&bytes);
+            let _ = postcard::from_bytes::<Launch>(&bytes);
+            let _ = postcard::from_bytes::<ExecLaunch>(&bytes);
+        }
+    }
+}

@@ -37,6 +37,10 @@ pub fn role() -> Option<Role> {
 
 /// Becomes the keeper: makes a sealed copy of the running program, executes it, hands the listeners on. `arguments` are
 /// those of `serve` (without the program's name), given to it each time it is started.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the listeners live on in the next program"
+)]
 pub fn enter(listeners: Vec<OwnedFd>, arguments: &[OsString]) -> io::Result<Infallible> {
     Err(execute("keeper", listeners.iter(), arguments))
 }

@@ -85,18 +85,14 @@ impl Keeper {
             }
         });
         let signals = PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN);
-        let count = match self.serve.control() {
-            Some(control) => {
-                let control = PollFd::from_borrowed_fd(control, PollFlags::IN);
-                let mut both = [signals, control];
-                rustix::event::poll(&mut both, timeout.as_ref())
-                    .map(|_| (!both[0].revents().is_empty(), !both[1].revents().is_empty()))
-            }
-            None => {
-                let mut one = [signals];
-                rustix::event::poll(&mut one, timeout.as_ref())
-                    .map(|_| (!one[0].revents().is_empty(), false))
-            }
+        let is_ready = |polled: &PollFd<'_>| !polled.revents().is_empty();
+        let count = if let Some(control) = self.serve.control() {
+            let mut both = [signals, PollFd::from_borrowed_fd(control, PollFlags::IN)];
+            rustix::event::poll(&mut both, timeout.as_ref())
+                .map(|_| (is_ready(&both[0]), is_ready(&both[1])))
+        } else {
+            let mut one = [signals];
+            rustix::event::poll(&mut one, timeout.as_ref()).map(|_| (is_ready(&one[0]), false))
         };
         match count {
             Err(rustix::io::Errno::INTR) => Ok((false, false)),

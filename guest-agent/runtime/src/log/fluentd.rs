@@ -59,12 +59,11 @@ fn push_text(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 fn push_map(out: &mut Vec<u8>, pairs: usize) {
-    match pairs {
-        0..=15 => out.push(0x80 | pairs as u8),
-        _ => {
-            out.push(0xde);
-            out.extend_from_slice(&(pairs as u16).to_be_bytes());
-        }
+    if pairs <= 15 {
+        out.push(0x80 | pairs as u8);
+    } else {
+        out.push(0xde);
+        out.extend_from_slice(&(pairs as u16).to_be_bytes());
     }
 }
 

@@ -215,9 +215,9 @@ fn build(
         "none" => return Ok(LogSink::NONE),
         "json-file" => Driver::JsonFile(FileLog {
             attributes: chosen::attributes(options, about)?,
-            ..files(options, "", json_path(dir, about.id), JSON)?
+            ..files(options, "", json_path(dir, about.id), &JSON)?
         }),
-        "local" => Driver::Local(files(options, "", local_path(dir), LOCAL)?),
+        "local" => Driver::Local(files(options, "", local_path(dir), &LOCAL)?),
         "journald" => Driver::Journald(journald(options, about)?),
         "syslog" => Driver::Syslog(syslog(options, about, resolve)?),
         "fluentd" => Driver::Fluentd(fluentd(options, about, resolve)?),
@@ -226,7 +226,7 @@ fn build(
     };
     let readable = matches!(driver, Driver::JsonFile(_) | Driver::Local(_));
     let disabled = flag(options, "cache-disabled")? == Some(true);
-    let cache = files(options, "cache-", cache_path(dir), LOCAL)?;
+    let cache = files(options, "cache-", cache_path(dir), &LOCAL)?;
     Ok(LogSink {
         driver,
         mode,
@@ -271,7 +271,7 @@ fn files(
     options: &Texts,
     prefix: &str,
     path: PathBuf,
-    defaults: FileDefaults,
+    defaults: &FileDefaults,
 ) -> Result<FileLog, BadLogOption> {
     let text = |name: &str| options.get(&format!("{prefix}{name}")).map(String::as_str);
     let mut log = FileLog {

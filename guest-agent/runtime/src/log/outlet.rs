@@ -90,11 +90,16 @@ impl Outlet {
     /// What to wait for.
     pub(crate) fn watch(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
         match &self.link {
-            Link::Down { .. } => None,
-            Link::Connecting(socket) => Some((socket.as_fd(), PollFlags::OUT)),
-            Link::Up(_) if self.queue.is_empty() => None,
-            Link::Up(socket) => Some((socket.as_fd(), PollFlags::OUT)),
+            Link::Up(socket) | Link::Connecting(socket) if !self.is_idle() => {
+                Some((socket.as_fd(), PollFlags::OUT))
+            }
+            Link::Down { .. } | Link::Connecting(_) | Link::Up(_) => None,
         }
+    }
+
+    /// Connected, with nothing to send.
+    fn is_idle(&self) -> bool {
+        matches!(self.link, Link::Up(_)) && self.queue.is_empty()
     }
 
     /// When [`Outlet::advance`] has something to do without a descriptor being ready.

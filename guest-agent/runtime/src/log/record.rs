@@ -190,9 +190,8 @@ fn remote(
     protocol: Protocol,
 ) -> Result<Writer, StartError> {
     let (limit, drops) = match (mode, lazily) {
-        (Mode::NonBlocking(limit), _) => (limit, true),
         // A server that is away for long must not stop the container for as long.
-        (Mode::Blocking, Some(limit)) => (limit, true),
+        (Mode::NonBlocking(limit), _) | (Mode::Blocking, Some(limit)) => (limit, true),
         (Mode::Blocking, None) => (WAITING, false),
     };
     let name = endpoint.to_string();
@@ -210,7 +209,7 @@ fn write(writer: &mut Writer, cache: &mut Option<Files>, entry: &Entry<'_>) {
     match writer {
         Writer::None => {}
         Writer::JsonFile { files, attributes } => {
-            files.push(|out| json::push(out, entry, attributes))
+            files.push(|out| json::push(out, entry, attributes));
         }
         Writer::Local(files) => files.push(|out| local::push(out, entry)),
         Writer::Remote(remote) => remote.write(entry),

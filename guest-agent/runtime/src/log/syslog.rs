@@ -95,19 +95,22 @@ mod tests {
                 expected
             );
         };
-        use SyslogFormat::{Rfc3164, Rfc5424, Rfc5424Micro, Unix};
-        check(Unix, Stream::Stdout, "<30>Nov  3 08:26:40 app[42]: hello\n");
         check(
-            Rfc3164,
+            SyslogFormat::Unix,
+            Stream::Stdout,
+            "<30>Nov  3 08:26:40 app[42]: hello\n",
+        );
+        check(
+            SyslogFormat::Rfc3164,
             Stream::Stderr,
             "<27>Nov  3 08:26:40 host app[42]: hello\n",
         );
         check(
-            Rfc5424,
+            SyslogFormat::Rfc5424,
             Stream::Stdout,
             "<30>1 2023-11-03T08:26:40Z host app 42 app - hello\n",
         );
         let micro = "<30>1 2023-11-03T08:26:40.123456Z host app 42 app - hello\n";
-        check(Rfc5424Micro, Stream::Stdout, micro);
+        check(SyslogFormat::Rfc5424Micro, Stream::Stdout, micro);
     }
 }

@@ -57,14 +57,11 @@ impl Connection {
             return None;
         }
         let mut buffer = [0; wire::MAX_REQUEST];
-        match wire::receive(self.socket.as_fd(), &mut buffer) {
-            Ok(packet) => packet,
-            // Gone, or it sent more than any request has: a client that cannot be understood is none.
-            Err(_) => {
-                self.closed = true;
-                None
-            }
-        }
+        // An error: gone, or it sent more than any request has. A client that cannot be understood is none.
+        wire::receive(self.socket.as_fd(), &mut buffer).unwrap_or_else(|_| {
+            self.closed = true;
+            None
+        })
     }
 
     /// Sends, or keeps for later. A client that lets too much pile up is cut off; it learns what it missed when it

@@ -43,7 +43,7 @@ impl Monitor {
                 match listen(&run_dir) {
                     Ok(listener) => monitor.listener = Some(listener),
                     Err(error) => {
-                        eprintln!("proa: monitor: listen in {}: {error}", run_dir.display())
+                        eprintln!("proa: monitor: listen in {}: {error}", run_dir.display());
                     }
                 }
                 Some(monitor)

@@ -7,7 +7,7 @@ use proa_runtime::client::{Refusal, Request, Stdin, Target, exec_exits, forget_e
 use crate::Test;
 use crate::ground::{Ground, blocking, exec, read_frames};
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     (
         "execs_run_side_by_side_and_tell_their_codes",
         execs_run_side_by_side_and_tell_their_codes,

@@ -20,26 +20,26 @@ use tempfile::TempDir;
 use crate::plan;
 
 /// First argument of the program as a keeper.
-pub const KEEPER: &str = "be-keeper";
+pub(crate) const KEEPER: &str = "be-keeper";
 
 /// Longer than anything takes.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The program as a keeper for its parent.
-pub fn be_keeper() -> u8 {
+pub(crate) fn be_keeper() -> u8 {
     let number = std::env::args().nth(2).unwrap().parse().unwrap();
     keeper::run_for(inherit::take(number).unwrap())
 }
 
 /// A keeper and the folder its containers live in. Dropping it ends the keeper and kills what it left.
-pub struct Ground {
-    pub keeper: Keeper,
-    pub process: Child,
-    pub dir: TempDir,
+pub(crate) struct Ground {
+    pub(crate) keeper: Keeper,
+    pub(crate) process: Child,
+    pub(crate) dir: TempDir,
 }
 
 impl Ground {
-    pub fn new() -> Ground {
+    pub(crate) fn new() -> Ground {
         let (ours, theirs) = message::pair().unwrap();
         let number = inherit::leave_open(&theirs).unwrap();
         let mut command = Command::new(std::env::current_exe().unwrap());
@@ -52,25 +52,25 @@ impl Ground {
         }
     }
 
-    pub fn run_dir(&self, id: &str) -> PathBuf {
+    pub(crate) fn run_dir(&self, id: &str) -> PathBuf {
         self.dir.path().join(id)
     }
 
-    pub fn log(&self, id: &str) -> PathBuf {
+    pub(crate) fn log(&self, id: &str) -> PathBuf {
         self.dir.path().join(format!("{id}-json.log"))
     }
 
     /// A launch of a shell script.
-    pub fn script(&self, id: &str, script: &str) -> Launch {
+    pub(crate) fn script(&self, id: &str, script: &str) -> Launch {
         self.launch(id, &["/bin/sh", "-c", script])
     }
 
-    pub fn launch(&self, id: &str, args: &[&str]) -> Launch {
+    pub(crate) fn launch(&self, id: &str, args: &[&str]) -> Launch {
         launch_in(self.dir.path(), id, args)
     }
 
     /// Starts it with one client attached to everything.
-    pub fn start(&self, launch: &Launch) -> Running {
+    pub(crate) fn start(&self, launch: &Launch) -> Running {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let theirs = OwnedFd::from(theirs);
         let mut running = self
@@ -80,7 +80,7 @@ impl Ground {
         running
     }
 
-    pub fn start_with(
+    pub(crate) fn start_with(
         &self,
         launch: &Launch,
         attaches: &[(Streams, &OwnedFd)],
@@ -104,12 +104,12 @@ impl Ground {
         })
     }
 
-    pub fn log_text(&self, id: &str) -> String {
+    pub(crate) fn log_text(&self, id: &str) -> String {
         std::fs::read_to_string(self.log(id)).unwrap_or_default()
     }
 
     /// What was logged, both streams, line after line.
-    pub fn logged(&self, id: &str) -> String {
+    pub(crate) fn logged(&self, id: &str) -> String {
         let lines = self.log_text(id);
         let field = |line: &str| {
             let document: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -142,7 +142,7 @@ impl Drop for Ground {
     }
 }
 
-pub fn launch_in(dir: &Path, id: &str, args: &[&str]) -> Launch {
+pub(crate) fn launch_in(dir: &Path, id: &str, args: &[&str]) -> Launch {
     Launch {
         id: id.into(),
         run_dir: dir.join(id),
@@ -154,17 +154,17 @@ pub fn launch_in(dir: &Path, id: &str, args: &[&str]) -> Launch {
 }
 
 /// A container that was started.
-pub struct Running {
-    pub monitor: Monitor,
-    pub started: Started,
-    pub stdin: Option<OwnedFd>,
-    pub output: Option<UnixStream>,
-    pub events: Vec<Message>,
+pub(crate) struct Running {
+    pub(crate) monitor: Monitor,
+    pub(crate) started: Started,
+    pub(crate) stdin: Option<OwnedFd>,
+    pub(crate) output: Option<UnixStream>,
+    pub(crate) events: Vec<Message>,
 }
 
 impl Running {
     /// Waits for its end.
-    pub fn exit(&mut self) -> Exit {
+    pub(crate) fn exit(&mut self) -> Exit {
         self.until(|event| match event {
             Event::Exited(exit) => Some(*exit),
             _ => None,
@@ -172,7 +172,7 @@ impl Running {
     }
 
     /// Waits for an exec's end.
-    pub fn exec_exit(&mut self, wanted: &str) -> Exit {
+    pub(crate) fn exec_exit(&mut self, wanted: &str) -> Exit {
         self.until(|event| match event {
             Event::ExecExited { id, exit } if id == wanted => Some(*exit),
             _ => None,
@@ -199,13 +199,16 @@ impl Running {
         }
     }
 
-    pub fn ask(&mut self, request: &Request) -> (Result<Reply, Refusal>, Option<OwnedFd>) {
+    pub(crate) fn ask(&mut self, request: &Request) -> (Result<Reply, Refusal>, Option<OwnedFd>) {
         let sequence = self.monitor.send(request, &[]).unwrap();
         self.monitor.wait_reply(sequence, &mut self.events).unwrap()
     }
 
     /// Starts an exec; gives its output's stream and its standard input.
-    pub fn exec(&mut self, launch: &ExecLaunch) -> Result<(UnixStream, Option<OwnedFd>), Refusal> {
+    pub(crate) fn exec(
+        &mut self,
+        launch: &ExecLaunch,
+    ) -> Result<(UnixStream, Option<OwnedFd>), Refusal> {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let sequence = self
             .monitor
@@ -217,13 +220,13 @@ impl Running {
     }
 
     /// Everything the attached client gets until the end: standard output and standard error.
-    pub fn read_all(&mut self) -> (Vec<u8>, Vec<u8>) {
+    pub(crate) fn read_all(&mut self) -> (Vec<u8>, Vec<u8>) {
         read_frames(&mut self.output.take().unwrap())
     }
 }
 
 /// An exec of a shell script.
-pub fn exec(id: &str, script: &str) -> ExecLaunch {
+pub(crate) fn exec(id: &str, script: &str) -> ExecLaunch {
     ExecLaunch {
         id: id.into(),
         plan: plan::exec(&["/bin/sh", "-c", script]),
@@ -232,7 +235,7 @@ pub fn exec(id: &str, script: &str) -> ExecLaunch {
     }
 }
 
-pub fn process(args: &[&str]) -> ProcessPlan {
+pub(crate) fn process(args: &[&str]) -> ProcessPlan {
     ProcessPlan {
         args: args.iter().map(|&arg| arg.into()).collect(),
         env: vec!["PATH=/usr/bin:/bin".into()],
@@ -241,7 +244,7 @@ pub fn process(args: &[&str]) -> ProcessPlan {
     }
 }
 
-pub fn with_terminal(mut process: ProcessPlan) -> ProcessPlan {
+pub(crate) fn with_terminal(mut process: ProcessPlan) -> ProcessPlan {
     process.terminal = Some(TerminalPlan {
         size: Some((24, 80)),
     });
@@ -249,7 +252,7 @@ pub fn with_terminal(mut process: ProcessPlan) -> ProcessPlan {
 }
 
 /// Takes Docker's stream format apart until the end.
-pub fn read_frames(from: &mut impl Read) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn read_frames(from: &mut impl Read) -> (Vec<u8>, Vec<u8>) {
     let mut streams = (Vec::new(), Vec::new());
     let mut header = [0; 8];
     while read_header(from, &mut header) {
@@ -282,7 +285,7 @@ fn read_header(from: &mut impl Read, header: &mut [u8; 8]) -> bool {
 }
 
 /// Waits until something holds.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
@@ -291,14 +294,14 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// One field of `/proc/PID/status`; `None` when the process is gone.
-pub fn status(pid: u32, field: &str) -> Option<String> {
+pub(crate) fn status(pid: u32, field: &str) -> Option<String> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = text.lines().find(|line| line.starts_with(field))?;
     Some(line.split(':').nth(1)?.trim().to_owned())
 }
 
 /// Makes a descriptor blocking again, to write to it simply.
-pub fn blocking(fd: OwnedFd) -> std::fs::File {
+pub(crate) fn blocking(fd: OwnedFd) -> std::fs::File {
     rustix::io::ioctl_fionbio(&fd, false).unwrap();
     assert!(fd.as_raw_fd() > 2);
     fd.into()

@@ -1,5 +1,6 @@
 //! The keeper: deaths, restarts, stops.
 
+use std::io::Write;
 use std::time::Instant;
 
 use proa_runtime::client::{ConnectError, Message, Monitor, Notice, Request, Stdin, Target, exit};
@@ -7,7 +8,7 @@ use proa_runtime::client::{ConnectError, Message, Monitor, Notice, Request, Stdi
 use crate::Test;
 use crate::ground::{Ground, PATIENCE, eventually, exec, status};
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     (
         "a_killed_monitor_is_told_and_takes_its_container_along",
         a_killed_monitor_is_told_and_takes_its_container_along,
@@ -112,7 +113,6 @@ fn what_ended_meanwhile_is_on_record() {
         let records = proa_runtime::client::exec_exits(&ground.run_dir("c")).unwrap();
         records.len() == 1 && records[0].1.code == 5
     });
-    use std::io::Write;
     crate::ground::blocking(stdin.unwrap())
         .write_all(b"\n")
         .unwrap();

@@ -3,6 +3,12 @@
 //! Every test has a keeper of its own. The program is all of them by turns, so it has a `main` of its own instead of the test
 //! framework's; `cargo test --test processes NAME…` runs the tests whose names contain one of the words.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "the whole program is a test"
+)]
+
 mod exec;
 mod ground;
 mod keeper;
@@ -43,7 +49,9 @@ fn run(tests: &[Test]) -> ExitCode {
         .filter(|word| !word.starts_with('-'))
         .collect();
     if std::env::args().any(|word| word == "--list") {
-        tests.iter().for_each(|(name, _)| println!("{name}: test"));
+        for (name, _) in tests {
+            println!("{name}: test");
+        }
         return ExitCode::SUCCESS;
     }
     let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word));

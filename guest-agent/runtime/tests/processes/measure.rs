@@ -1,5 +1,6 @@
 //! What a container costs: `cargo test --release --test processes -- measure`.
 
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use crate::ground::Ground;
 const RUNS: usize = 300;
 const KEPT: usize = 50;
 
-pub fn run() -> ExitCode {
+pub(crate) fn run() -> ExitCode {
     let ground = Ground::new();
     starts(&ground);
     execs(&ground);
@@ -42,7 +43,6 @@ fn directly(plan: &proa_runtime::plan::Plan) -> Duration {
         .write(true)
         .open("/dev/null")
         .unwrap();
-    use std::os::fd::AsFd;
     let fds = proa_runtime::init::SpawnFds {
         stdin: Some(null.as_fd()),
         stdout: Some(null.as_fd()),

@@ -1,7 +1,7 @@
 //! Output on its way to the log and to clients.
 
-use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use proa_runtime::client::{Request, Stdin, Streams, Target};
 use crate::Test;
 use crate::ground::{Ground, blocking, eventually, exec, read_frames, with_terminal};
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     (
         "a_container_starts_writes_and_ends",
         a_container_starts_writes_and_ends,
@@ -82,9 +82,8 @@ fn every_line_of_both_streams_arrives_twice() {
     let mut running = ground.start(&ground.script("c", script));
     let (out, err) = running.read_all();
     let expected = |word| {
-        (0..20000)
-            .map(|i| format!("{word} {i}\n"))
-            .collect::<String>()
+        let lines: Vec<String> = (0..20000).map(|i| format!("{word} {i}\n")).collect();
+        lines.concat()
     };
     assert!(out == expected("line").as_bytes());
     assert!(err == expected("error").as_bytes());
@@ -146,7 +145,6 @@ fn a_terminal_is_raw_and_can_be_resized() {
         size,
     });
     reply.unwrap();
-    use std::io::Write;
     blocking(running.stdin.take().unwrap())
         .write_all(b"hello\n")
         .unwrap();
@@ -179,7 +177,6 @@ fn a_client_may_come_later() {
         },
         stdin: true,
     };
-    use std::os::fd::AsFd;
     let sequence = running.monitor.send(&request, &[theirs.as_fd()]).unwrap();
     drop(theirs);
     let (reply, stdin) = running
@@ -187,7 +184,6 @@ fn a_client_may_come_later() {
         .wait_reply(sequence, &mut running.events)
         .unwrap();
     reply.unwrap();
-    use std::io::Write;
     blocking(stdin.unwrap()).write_all(b"more\n").unwrap();
     assert_eq!(running.exit().code, 0);
     assert_eq!(read_frames(&mut ours).0, b"then more\n");

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::ground;
 
 /// A plan that executes a command of the host.
-pub fn of(args: &[&str]) -> Plan {
+pub(crate) fn of(args: &[&str]) -> Plan {
     let mounts = json!([
         { "destination": "/proc", "type": "proc", "source": "proc" },
         { "destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["mode=755"] },
@@ -32,7 +32,7 @@ pub fn of(args: &[&str]) -> Plan {
 }
 
 /// A further process beside such a one.
-pub fn exec(args: &[&str]) -> ExecPlan {
+pub(crate) fn exec(args: &[&str]) -> ExecPlan {
     ExecPlan {
         namespaces: of(args).namespaces.new,
         process: ground::process(args),

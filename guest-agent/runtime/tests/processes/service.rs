@@ -15,7 +15,7 @@ use proa_runtime::keeper::{self, Inherited, Role};
 use crate::Test;
 use crate::ground::{PATIENCE, eventually, launch_in, status};
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     (
         "serve_is_started_again_and_gets_everything_back",
         serve_is_started_again_and_gets_everything_back,
@@ -35,10 +35,10 @@ pub const TESTS: &[Test] = &[
 ];
 
 /// First argument of the program as a service; then the folder it lives in, then `fail` or nothing.
-pub const SERVICE: &str = "be-service";
+pub(crate) const SERVICE: &str = "be-service";
 
 /// The program as a service: what a user starts, the keeper, or `serve`.
-pub fn be_service() -> ExitCode {
+pub(crate) fn be_service() -> ExitCode {
     match keeper::role() {
         Some(Role::Keeper) => return ExitCode::from(keeper::run()),
         Some(Role::Serve) => {}

@@ -7,7 +7,7 @@ use proa_runtime::client::{Request, Stdin};
 use crate::Test;
 use crate::ground::{Ground, blocking};
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("100_mb_go_through_cat", hundred_megabytes_go_through_cat),
     (
         "input_ends_when_both_sides_let_go",

@@ -87,6 +87,7 @@ impl Address {
     }
 
     /// Without asking anybody.
+    #[expect(clippy::unnecessary_wraps, reason = "stands for `resolve`")]
     pub(super) fn placeholder(&self) -> Result<Endpoint, BadLogOption> {
         match &self.place {
             Place::Path(path) => Ok(Endpoint::Unix(path.clone())),

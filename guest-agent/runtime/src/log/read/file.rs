@@ -34,7 +34,7 @@ pub(super) struct LogFile {
 #[derive(Debug)]
 enum Input {
     Plain(BufReader<File>),
-    Compressed(BufReader<GzDecoder<File>>),
+    Compressed(Box<BufReader<GzDecoder<File>>>),
 }
 
 /// A line of a `json-file` log.
@@ -60,7 +60,7 @@ impl LogFile {
         };
         let metadata = file.metadata()?;
         let input = if path.extension().is_some_and(|extension| extension == "gz") {
-            Input::Compressed(BufReader::new(GzDecoder::new(file)))
+            Input::Compressed(Box::new(BufReader::new(GzDecoder::new(file))))
         } else {
             Input::Plain(BufReader::with_capacity(32 * 1024, file))
         };
@@ -118,7 +118,7 @@ impl LogFile {
             Input::Compressed(decoder) => {
                 let mut file = decoder.get_ref().get_ref().try_clone()?;
                 file.seek(SeekFrom::Start(0))?;
-                *decoder = BufReader::new(GzDecoder::new(file));
+                **decoder = BufReader::new(GzDecoder::new(file));
                 Ok(())
             }
         }
