@@ -23,6 +23,10 @@ impl Plan {
             .ok_or(PlanError::Missing("process"))?;
         let namespaces = namespaces::plan(linux)?;
         let own = namespaces.own_kinds();
+        // Everything below mounts and changes the root, which must not be done to the host or to another container.
+        if !namespaces.new_kinds().contains(Namespaces::MOUNT) {
+            return Err(PlanError::Missing("new mount namespace"));
+        }
         let root_propagation = root_propagation(linux)?;
         let view = mounts::View {
             bundle: &options.bundle,
@@ -249,6 +253,19 @@ mod tests {
         check("/../../etc/passwd", "/etc/passwd");
         check("/a/../..", "/");
         assert!(matches!(clean(Path::new("")), Err(PlanError::Path(_))));
+    }
+
+    #[test]
+    fn a_container_without_a_mount_namespace_of_its_own_is_refused() {
+        let mut spec = Spec::default();
+        let mut linux = spec.linux().clone().unwrap();
+        linux.set_namespaces(Some(Vec::new()));
+        spec.set_linux(Some(linux));
+        let refused = Plan::new(&spec, PlanOptions::default());
+        assert!(matches!(
+            refused,
+            Err(PlanError::Missing("new mount namespace"))
+        ));
     }
 
     #[test]
