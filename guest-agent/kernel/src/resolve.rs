@@ -117,9 +117,8 @@ fn dot_if_empty(path: &Path) -> &Path {
 /// Parent and last name of a path without `..`, relative to the root.
 fn split(path: &Path) -> io::Result<(PathBuf, &std::ffi::OsStr)> {
     let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
-    let name = match path.components().next_back() {
-        Some(Component::Normal(name)) => name,
-        _ => return Err(invalid()),
+    let Some(Component::Normal(name)) = path.components().next_back() else {
+        return Err(invalid());
     };
     let parent = path.parent().ok_or_else(invalid)?;
     Ok((parent.to_path_buf(), name))

@@ -95,6 +95,10 @@ fn own_name(dir: &OwnedFd, name: &std::ffi::CStr, stat: &Stat) -> io::Result<()>
     )?)
 }
 
+#[allow(
+    clippy::unnecessary_cast,
+    reason = "the types differ between architectures"
+)]
 fn times(stat: &Stat) -> Timestamps {
     let time = |seconds: i64, nanoseconds: u64| rustix::fs::Timespec {
         tv_sec: seconds,

@@ -194,18 +194,16 @@ fn mask_one(
         return mount::place(mount::clone_tree(null, c"", false)?, &target);
     }
     // One superblock serves all directories.
-    match empty {
-        Some(first) => mount::place(mount::clone_tree(&*first, c"", false)?, &target),
-        None => {
-            let config = Configuring::new("tmpfs")?;
-            config.set("source", "tmpfs")?;
-            config.set_flag("ro")?;
-            let first = config.mount(attribute::RDONLY)?;
-            mount::place(&first, &target)?;
-            *empty = Some(first);
-            Ok(())
-        }
+    if let Some(first) = empty {
+        return mount::place(mount::clone_tree(&*first, c"", false)?, &target);
     }
+    let config = Configuring::new("tmpfs")?;
+    config.set("source", "tmpfs")?;
+    config.set_flag("ro")?;
+    let first = config.mount(attribute::RDONLY)?;
+    mount::place(&first, &target)?;
+    *empty = Some(first);
+    Ok(())
 }
 
 /// Makes a path read-only by a mount of itself.

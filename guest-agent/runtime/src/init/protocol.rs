@@ -84,6 +84,10 @@ impl AsFd for Channel {
 }
 
 /// The conversation broke off.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the shape that map_err calls"
+)]
 pub(super) fn broken(error: io::Error) -> StartError {
     StartError::new(Step::Handshake, "", &error)
 }

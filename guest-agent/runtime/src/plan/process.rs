@@ -204,6 +204,10 @@ fn capabilities(sets: &LinuxCapabilities) -> Capabilities {
     }
 }
 
+#[allow(
+    clippy::unnecessary_cast,
+    reason = "the C library's type differs between glibc and musl"
+)]
 fn rlimit(limit: &PosixRlimit) -> Rlimit {
     use PosixRlimitType as T;
     let resource = match limit.typ() {
@@ -224,7 +228,6 @@ fn rlimit(limit: &PosixRlimit) -> Rlimit {
         T::RlimitRtprio => libc::RLIMIT_RTPRIO,
         T::RlimitRttime => libc::RLIMIT_RTTIME,
     };
-    // The C library's type differs between glibc and musl.
     Rlimit {
         resource: resource as u32,
         soft: limit.soft(),
