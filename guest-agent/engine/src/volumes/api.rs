@@ -124,7 +124,7 @@ impl Engine {
     }
 
     async fn volume_size(&self, name: &str) -> Result<u64> {
-        let data = self.volumes().data(name);
+        let data = self.volumes().mountpoint(name);
         let added = tokio::task::spawn_blocking(move || size_beneath(&data)).await;
         added.context(|| format!("measure volume {name}"))
     }
@@ -146,7 +146,7 @@ impl Engine {
             created_at: format!("{:.0}", record.created),
             driver: "local".to_owned(),
             labels: some(&record.labels),
-            mountpoint: self.volumes().data(&record.name).display().to_string(),
+            mountpoint: self.volumes().mountpoint(&record.name).display().to_string(),
             name: record.name.clone(),
             options: some(&record.options),
             scope: "local".to_owned(),

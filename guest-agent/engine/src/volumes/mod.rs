@@ -94,7 +94,7 @@ impl Volumes {
             }
         }
         let record = record_of(new)?;
-        let data = self.data(&record.name);
+        let data = self.mountpoint(&record.name);
         fs::create_dir_all(&data).context(|| format!("make {}", data.display()))?;
         let text = serde_json::to_string(&record)
             .context(|| format!("write down volume {}", record.name))?;
@@ -122,7 +122,7 @@ impl Volumes {
     }
 
     /// Where its files are.
-    pub fn data(&self, name: &str) -> PathBuf {
+    pub fn mountpoint(&self, name: &str) -> PathBuf {
         self.folder.join(name).join("_data")
     }
 
@@ -135,7 +135,7 @@ impl Volumes {
             })
             .await?;
         self.lock().remove(name);
-        mount::unmount(&record, &self.data(name));
+        mount::unmount(&record, &self.mountpoint(name));
         let folder = self.folder.join(name);
         let removal = folder.clone();
         tokio::task::spawn_blocking(move || remove_tree(&removal))
@@ -147,7 +147,7 @@ impl Volumes {
     /// Makes what the options ask for visible at its folder, before a container uses it.
     pub(crate) fn make_ready(&self, name: &str) -> Result<PathBuf> {
         let record = self.find(name)?;
-        let data = self.data(name);
+        let data = self.mountpoint(name);
         mount::mount(&record, &data)?;
         Ok(data)
     }
