@@ -257,7 +257,11 @@ impl Agent {
         let folders = [self.folder.as_path(), self.run.as_path()];
         let still_there = || {
             let mut left = leftovers::find(&folders, &ids);
-            left.extend(self.ids().iter().map(|id| format!("files of container {id}")));
+            left.extend(
+                self.ids()
+                    .iter()
+                    .map(|id| format!("files of container {id}")),
+            );
             left
         };
         // A monitor unmounts after it has told its container's end.

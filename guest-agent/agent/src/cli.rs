@@ -104,11 +104,7 @@ pub(crate) fn serve_arguments(
     let program = std::iter::once(OsString::from("proa-agent"));
     match Cli::try_parse_from(program.chain(arguments))?.verb {
         Verb::Serve(arguments) => Ok(arguments),
-        Verb::Doctor(_)
-        | Verb::Install(_)
-        | Verb::Uninstall(_)
-        | Verb::Oci(_)
-        | Verb::Version => {
+        Verb::Doctor(_) | Verb::Install(_) | Verb::Uninstall(_) | Verb::Oci(_) | Verb::Version => {
             Err(clap::Error::new(clap::error::ErrorKind::InvalidSubcommand))
         }
     }

@@ -30,8 +30,10 @@ impl AuthConfig {
         if self.username.is_empty() && !self.auth.is_empty() {
             let pair = base64(&self.auth).and_then(|bytes| String::from_utf8(bytes).ok());
             if let Some((user, password)) = pair.as_deref().and_then(|pair| pair.split_once(':')) {
-                self.username = user.to_owned();
-                self.password = password.trim_end_matches('\0').to_owned();
+                user.clone_into(&mut self.username);
+                password
+                    .trim_end_matches('\0')
+                    .clone_into(&mut self.password);
             }
         }
         self

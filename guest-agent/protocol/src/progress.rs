@@ -130,7 +130,7 @@ impl ProgressDetail {
         if total == 0 {
             return format!("{:>8}", size(current));
         }
-        let done = (current.min(total) as u128 * 50 / u128::from(total)) as usize;
+        let done = (u128::from(current.min(total)) * 50 / u128::from(total)) as usize;
         let head = if done < 50 { ">" } else { "" };
         let numbers = format!("{}/{}", size(current), size(total));
         format!(

@@ -47,6 +47,10 @@ pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, BadTime> {
 }
 
 /// Seconds since 1970 with a fraction; the outer `None` means that it is something else.
+#[expect(
+    clippy::option_option,
+    reason = "not a number, and a number out of range, differ"
+)]
 fn unix(text: &str) -> Option<Option<Timestamp>> {
     let (negative, digits) = text
         .strip_prefix('-')

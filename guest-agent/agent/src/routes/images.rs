@@ -50,8 +50,9 @@ async fn list(call: &Call) -> Answer {
         .image_list(&call.filters()?, call.query.truth("all"), usage)
         .await?;
     if !call.speaks(44) {
-        list.iter_mut()
-            .for_each(|line| line.virtual_size = line.size);
+        for line in &mut list {
+            line.virtual_size = line.size;
+        }
     }
     json(StatusCode::OK, &list)
 }
@@ -100,7 +101,9 @@ async fn create(call: Call) -> Answer {
     if hello::is_meant(&image) && matches!(tag.as_str(), "" | "latest") {
         hello::bring(call.engine()).await?;
         let tell = |lines: Lines| async move {
-            hello::told().iter().for_each(|line| lines.put(line));
+            for line in &hello::told() {
+                lines.put(line);
+            }
             Ok(())
         };
         return Lines::answer(tell).await;
@@ -159,8 +162,10 @@ async fn import(call: Call) -> Answer {
         call.query.text("tag").to_owned(),
     );
     let message = call.query.text("message").to_owned();
-    let mut base = proa_engine::images::ImageConfig::default();
-    base.config = changes(call.query.all("changes"))?;
+    let base = proa_engine::images::ImageConfig {
+        config: changes(call.query.all("changes"))?,
+        ..Default::default()
+    };
     let engine = call.engine().clone();
     let body = pipe::reader(call.pieces());
     let import = |lines: Lines| async move {
@@ -252,15 +257,6 @@ pub(super) async fn distribution(method: &Method, name: &[&str], call: Call) -> 
     json(StatusCode::OK, &found.await?)
 }
 
-/// `POST /commit`
-pub(super) async fn commit(method: &Method, call: Call) -> Answer {
-    let _ = call;
-    if method != Method::POST {
-        return Err(ApiError::no_such_page());
-    }
-    Err(ApiError::not_here("commit"))
-}
-
 /// Runs work that blocks.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
@@ -317,9 +313,9 @@ fn change(config: &mut ContainerDefaults, verb: &str, rest: &str) -> Result<(), 
                     .map(|path| (path, proa_engine::images::Empty {})),
             );
         }
-        "USER" => config.user = rest.to_owned(),
-        "WORKDIR" => config.working_dir = rest.to_owned(),
-        "STOPSIGNAL" => config.stop_signal = rest.to_owned(),
+        "USER" => rest.clone_into(&mut config.user),
+        "WORKDIR" => rest.clone_into(&mut config.working_dir),
+        "STOPSIGNAL" => rest.clone_into(&mut config.stop_signal),
         "ONBUILD" => config.on_build.push(rest.to_owned()),
         other => {
             return Err(ApiError::bad(format!(

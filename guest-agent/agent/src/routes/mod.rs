@@ -25,13 +25,13 @@ pub(crate) async fn answer(method: &Method, path: &[&str], call: Call) -> Answer
         ["exec", rest @ ..] => exec::answer(method, rest, call).await,
         ["images", rest @ ..] => images::answer(method, rest, call).await,
         ["volumes", rest @ ..] => volumes::answer(method, rest, call).await,
-        ["networks", rest @ ..] => networks::answer(method, rest, call),
+        ["networks", rest @ ..] => networks::answer(method, rest, &call),
         ["proa", "v1", rest @ ..] => proa::answer(method, rest, &call).await,
         ["distribution", name @ .., "json"] if !name.is_empty() => {
             images::distribution(method, name, call).await
         }
-        ["commit"] => images::commit(method, call).await,
-        ["build", ..] | ["session"] | ["grpc"] => Err(ApiError::not_here("build")),
+        ["commit"] if method == Method::POST => Err(ApiError::not_here("commit")),
+        ["build", ..] | ["session" | "grpc"] => Err(ApiError::not_here("build")),
         ["plugins"] if method == Method::GET => {
             crate::server::json(hyper::StatusCode::OK, &[(); 0])
         }

@@ -5,7 +5,7 @@ use hyper::{Method, StatusCode};
 use crate::server::{Answer, ApiError, Call, json};
 
 /// Picks the verb.
-pub(super) fn answer(method: &Method, path: &[&str], call: Call) -> Answer {
+pub(super) fn answer(method: &Method, path: &[&str], call: &Call) -> Answer {
     match (method.as_str(), path) {
         ("GET", []) => json(StatusCode::OK, &call.engine().networks(&call.filters()?)?),
         ("GET", [id]) => json(StatusCode::OK, &call.engine().network(id)?),

@@ -9,7 +9,7 @@ mod hijack;
 mod lines;
 pub(crate) mod pipe;
 
-pub(crate) use answer::{Answer, accepted, bytes, json, no_content, status, stream, text};
+pub(crate) use answer::{Answer, accepted, json, no_content, status, stream, text};
 pub(crate) use body::Body;
 pub(crate) use call::Call;
 pub(crate) use error::ApiError;

@@ -118,14 +118,6 @@ impl Ended {
             Ended::Exited(exit) => exit.code,
         }
     }
-
-    /// What went wrong, empty if nothing did.
-    pub(crate) fn error(&self) -> &str {
-        match self {
-            Ended::Never(failure) => failure.as_ref().map_or("", |failure| &failure.error),
-            Ended::Exited(exit) => &exit.error,
-        }
-    }
 }
 
 impl From<Ended> for State {

@@ -1,4 +1,8 @@
 //! Images.
+#![expect(
+    clippy::zero_sized_map_values,
+    reason = "Docker's sets are maps to empty objects"
+)]
 #![expect(missing_docs, reason = "Docker's API reference describes the fields")]
 
 use std::collections::BTreeMap;
