@@ -71,8 +71,8 @@ impl Table {
 
     pub fn print(&self) {
         println!(
-            "\n{:<46} {:>12}  {}",
-            "median", "proa", "peers (ratio of ours to theirs)"
+            "\n{:<46} {:>12}  peers (ratio of ours to theirs)",
+            "median", "proa"
         );
         for line in &self.0 {
             let ours = median(&line.ours.values);

@@ -56,7 +56,7 @@ fn differences(ours: &Facts, peer: &Facts) -> Vec<(String, String)> {
         match ours.get(key) {
             None => found.push((key.clone(), format!("only Docker: {value}"))),
             Some(own) if own != value => {
-                found.push((key.clone(), format!("ours {own}   Docker {value}")))
+                found.push((key.clone(), format!("ours {own}   Docker {value}")));
             }
             Some(_) => {}
         }

@@ -108,7 +108,6 @@ fn a_terminal_has_the_size_and_the_bytes_of_one() {
     {
         terminal.env(key, value);
     }
-    drop(command.arg(""));
     let output = terminal
         .args(["-qec", &script, "/dev/null"])
         .stdin(Stdio::null())

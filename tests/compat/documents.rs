@@ -69,7 +69,7 @@ fn post(pair: &Pair, ids: &[String; 2], verb: &str) {
         drop(
             api.post(&format!("/containers/{id}/{verb}"), &Value::Null)
                 .ok(),
-        )
+        );
     });
 }
 
@@ -309,7 +309,7 @@ fn a_life_tells_the_events_that_docker_tells() {
         "stop?t=3",
     ] {
         on_both(&pair, &ids, |api, id| {
-            drop(api.post(&format!("/containers/{id}/{verb}"), &Value::Null))
+            drop(api.post(&format!("/containers/{id}/{verb}"), &Value::Null));
         });
     }
     on_both(&pair, &ids, |api, id| {

@@ -26,10 +26,6 @@ impl Paths {
         }
     }
 
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
-    }
-
     pub(crate) fn state_db(&self) -> PathBuf {
         self.root.join("state.db")
     }

@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_slice_lies_in_the_slices_it_is_named_after() {
         let check = |text: &str, expected: &str| {
-            assert_eq!(systemd_path(text, "id").ok().as_deref(), Some(expected))
+            assert_eq!(systemd_path(text, "id").ok().as_deref(), Some(expected));
         };
         check(
             "user-1000-app.slice:libpod:abc",

@@ -112,7 +112,7 @@ fn apparmor(engine: &Engine, definition: &Definition) -> String {
     let options = definition.host.security_opt.iter().flatten();
     let named = options
         .filter_map(|option| option.strip_prefix("apparmor="))
-        .last();
+        .next_back();
     match named {
         Some(name) => name.to_owned(),
         None if definition.host.privileged => "unconfined".to_owned(),

@@ -60,7 +60,7 @@ impl Prepared {
             .and_then(|linux| linux.resources().as_ref());
         let limits = match resources {
             Some(resources) => engine.limits(resources)?,
-            None => Default::default(),
+            None => proa_kernel::cgroup::Limits::default(),
         };
         let path = cgroup_path(definition)?;
         let cgroup = engine

@@ -95,11 +95,8 @@ impl Link {
     pub(crate) fn listen(self: &Arc<Self>, inbox: mpsc::UnboundedSender<task::Request>) {
         let link = Arc::clone(self);
         tokio::spawn(async move {
-            loop {
-                match link.next().await {
-                    Ok(received) => link.deliver(received, &inbox),
-                    Err(_) => break,
-                }
+            while let Ok(received) = link.next().await {
+                link.deliver(received, &inbox);
             }
             link.lock().clear();
             link.over.send_replace(true);

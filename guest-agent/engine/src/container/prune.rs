@@ -31,7 +31,7 @@ impl Engine {
                 }
                 // Started or removed meanwhile.
                 Err(error) => {
-                    tracing::warn!(id = %container.id(), error = error.told(), "pruning a container failed")
+                    tracing::warn!(id = %container.id(), error = error.told(), "pruning a container failed");
                 }
             }
         }

@@ -128,7 +128,7 @@ impl Task {
                 .iter()
                 .map(|folder| mounts::remove_folder(folder))
                 .filter_map(Result::err)
-                .last()
+                .next_back()
         });
         let left = removal.await.context(|| format!("remove container {id}"))?;
         if let Some(error) = left {

@@ -227,7 +227,7 @@ impl Task {
                 drop(answer.send(self.redefine(engine, *definition).await));
             }
             Request::Remove { volumes, answer } => {
-                drop(answer.send(self.remove(engine, volumes).await))
+                drop(answer.send(self.remove(engine, volumes).await));
             }
             Request::Event(link, event) => self.hear(engine, &link, event).await,
             Request::MonitorGone(link) => self.monitor_gone(engine, &link).await,

@@ -192,7 +192,7 @@ impl Exec {
         let kit = kit(engine, &self.0.container, running)?;
         let process = self.process(engine, kit, config)?;
         let seccomp = if self.0.record.body.privileged {
-            Some(Default::default())
+            Some(proa_runtime::plan::SeccompPlan::default())
         } else {
             None
         };

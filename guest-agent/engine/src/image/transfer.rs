@@ -54,7 +54,7 @@ impl Engine {
                 say(Progress {
                     detail: None,
                     ..opening.clone()
-                })
+                });
             });
             say(worded(progress));
         };
@@ -87,7 +87,7 @@ impl Engine {
         )));
         self.images()
             .push(&reference, credentials.as_ref(), |progress| {
-                say(worded(progress))
+                say(worded(progress));
             })
             .await?;
         self.tell_image("push", image.id(), &reference.familiar());

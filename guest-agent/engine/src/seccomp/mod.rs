@@ -39,11 +39,7 @@ pub fn default_profile(subject: &Subject<'_>) -> LinuxSeccomp {
         defaults::PERSONALITIES.map(|personality| allow_if("personality", equal(personality))),
     );
     if !subject.has("CAP_SYS_ADMIN") {
-        let flags = if subject.architecture.starts_with("s390") {
-            1
-        } else {
-            0
-        };
+        let flags = usize::from(subject.architecture.starts_with("s390"));
         calls.push(allow_if(
             "clone",
             argument(flags, defaults::NAMESPACE_FLAGS, ScmpCmpMaskedEq),

@@ -305,7 +305,10 @@ impl Unpacking<'_> {
         let (parent, file) = split(&target);
         let from = self.tree.existing(parent)?;
         let Some(from) = from else {
-            return Ok(self.links.push((path, target)));
+            return {
+                self.links.push((path, target));
+                Ok(())
+            };
         };
         let (file, name_os) = (OsStr::from_bytes(file), OsStr::from_bytes(name));
         let link = |dir: &Dir| rustix::fs::linkat(&from, file, dir, name_os, AtFlags::empty());

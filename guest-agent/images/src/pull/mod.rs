@@ -85,7 +85,7 @@ impl Store {
             match session.choose(platform, strict).await {
                 Ok(chosen) => return Ok((session, chosen)),
                 Err(error) if mirror => {
-                    tracing::warn!(%error, "the mirror cannot serve the image, trying the next place")
+                    tracing::warn!(%error, "the mirror cannot serve the image, trying the next place");
                 }
                 Err(error) => failure = Some(error),
             }
@@ -156,7 +156,7 @@ impl Store {
                 Ok(()) => return Ok(()),
                 // Somebody else's attempt failed, perhaps for a reason of their own: make our own.
                 Err(error) if !mine => {
-                    tracing::debug!(%error, layer = id, "a shared download failed, starting another")
+                    tracing::debug!(%error, layer = id, "a shared download failed, starting another");
                 }
                 Err(error) => return Err(Error::Shared(error)),
             }

@@ -1,7 +1,7 @@
 //! Where a registry is spoken to: host, scheme, mirrors, and the HTTP client for it.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -214,7 +214,7 @@ fn in_range(range: &str, address: IpAddr) -> bool {
     };
     let wide = |address: IpAddr| match address {
         IpAddr::V4(v4) => u128::from(u32::from(v4)) << 96,
-        IpAddr::V6(v6) => u128::from(Ipv6Addr::from(v6)),
+        IpAddr::V6(v6) => u128::from(v6),
     };
     let same_kind = network.is_ipv4() == address.is_ipv4();
     same_kind

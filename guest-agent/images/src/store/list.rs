@@ -53,9 +53,9 @@ fn users(state: &State) -> HashMap<&DiffId, usize> {
         let mut diffs: Vec<&DiffId> = known.record.config.rootfs.diff_ids.iter().collect();
         diffs.sort();
         diffs.dedup();
-        diffs
-            .into_iter()
-            .for_each(|diff| *users.entry(diff).or_default() += 1);
+        for diff in diffs {
+            *users.entry(diff).or_default() += 1;
+        }
     }
     users
 }
@@ -236,8 +236,7 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
             };
             in_set(members, *first) != negated && *first != b'/' && glob(&set[end + 1..], more)
         }
-        ([b'\\', wanted, rest @ ..], [first, more @ ..])
-        | ([wanted, rest @ ..], [first, more @ ..]) => wanted == first && glob(rest, more),
+        ([b'\\', wanted, rest @ ..] | [wanted, rest @ ..], [first, more @ ..]) => wanted == first && glob(rest, more),
         _ => false,
     }
 }

@@ -344,8 +344,8 @@ impl Removal<'_> {
     ) -> Result<(), Error> {
         if let Err(conflict) = self.check(id, force, true) {
             let used = (self.held)(id).is_some();
-            return if quiet && (used || !self.names(id).is_empty())
-                || quiet && self.state.children_of(id) > 0
+            return if quiet
+                && (used || !self.names(id).is_empty() || self.state.children_of(id) > 0)
             {
                 Ok(())
             } else {

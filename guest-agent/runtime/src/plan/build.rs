@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn a_container_path_never_climbs_out() {
         let check = |path: &str, expected: &str| {
-            assert_eq!(clean(Path::new(path)).unwrap(), Path::new(expected))
+            assert_eq!(clean(Path::new(path)).unwrap(), Path::new(expected));
         };
         check("/data", "/data");
         check("data/./x", "/data/x");

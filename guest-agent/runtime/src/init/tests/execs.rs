@@ -60,7 +60,7 @@ fn an_exec_is_inside_and_its_parent_outside() {
         sh(
             process,
             "tr '\\0' ' ' < /proc/1/cmdline; echo; cut -d' ' -f4 /proc/$$/stat; hostname",
-        )
+        );
     });
     assert_eq!(seen.text(), "sleep 60 \n0\nbox");
     let code = exec(&ground, |process| sh(process, "exit 42"));

@@ -59,7 +59,7 @@ fn a_missing_command_and_one_that_cannot_run_are_told_apart() {
         let plan = ground.plan("", |spec| {
             with_process(spec, |p| {
                 p.set_args(Some(vec![command.to_owned()]));
-            })
+            });
         });
         let outcome = run(&plan);
         assert_eq!(outcome.error(), expected);
@@ -106,7 +106,7 @@ fn links_of_a_hostile_image_lead_nowhere_outside() {
     std::fs::create_dir(&source).unwrap();
     for target in ["/absolute/a", "/climbing/b"] {
         let plan = ground.plan("true", |spec| {
-            add_mount(spec, bind(&source, target, &["rbind"]))
+            add_mount(spec, bind(&source, target, &["rbind"]));
         });
         // A dangling link inside the root: the mount is refused or lands inside, never outside.
         let _ = run(&plan);
@@ -138,7 +138,7 @@ fn a_working_directory_does_not_lead_out_by_a_descriptor() {
         let plan = ground.plan("pwd; ls ..", |spec| {
             with_process(spec, |p| {
                 p.set_cwd(format!("/proc/self/fd/{number}").into());
-            })
+            });
         });
         let outcome = run(&plan);
         assert!(outcome.ended.is_err(), "{number}: {outcome:?}");
@@ -184,7 +184,7 @@ fn clocks_can_be_offset() {
             let mut offset = oci_spec::runtime::LinuxTimeOffset::default();
             offset.set_secs(Some(100_000_000));
             linux.set_time_offsets(Some(HashMap::from([("boottime".to_owned(), offset)])));
-        })
+        });
     });
     assert!(run(&plan).text().parse::<u64>().unwrap() > 100_000_000);
 }
@@ -218,7 +218,7 @@ fn a_missing_command_is_found_before_the_gate() {
     let plan = ground.plan("", |spec| {
         with_process(spec, |p| {
             p.set_args(Some(vec!["nosuch".into()]));
-        })
+        });
     });
     let gate = message::listen(&ground.path("gate")).unwrap();
     let fds = SpawnFds {

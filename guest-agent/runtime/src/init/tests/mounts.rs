@@ -41,7 +41,7 @@ fn the_place_of_a_bind_is_made_as_its_source_is() {
 fn a_missing_source_is_named() {
     let ground = Ground::new();
     let plan = ground.plan("true", |spec| {
-        add_mount(spec, bind("/no/such".as_ref(), "/data", &["rbind"]))
+        add_mount(spec, bind("/no/such".as_ref(), "/data", &["rbind"]));
     });
     assert_eq!(
         run(&plan).error(),
@@ -57,7 +57,7 @@ fn a_file_in_the_way_of_a_directory_is_named() {
         add_mount(
             spec,
             bind(&ground.path("folder"), "/etc/passwd/x", &["rbind"]),
-        )
+        );
     });
     assert_eq!(run(&plan).error(), "mount /etc/passwd/x: not a directory");
 }
@@ -104,11 +104,11 @@ fn a_tmpfs_can_begin_with_what_the_image_has() {
         mount
     };
     let plan = ground.plan("ls /etc; stat -c %a /etc", |spec| {
-        add_mount(spec, tmpfs(&["tmpcopyup"]))
+        add_mount(spec, tmpfs(&["tmpcopyup"]));
     });
     assert_eq!(run(&plan).text(), "passwd\n755");
     let plan = ground.plan("ls /etc; stat -c %a /etc", |spec| {
-        add_mount(spec, tmpfs(&["size=1m", "mode=1777"]))
+        add_mount(spec, tmpfs(&["size=1m", "mode=1777"]));
     });
     assert_eq!(run(&plan).text(), "1777");
 }
@@ -172,7 +172,7 @@ fn version_1_hierarchies_appear_as_the_container_is_to_see_them() {
         .set_typ(Some("cgroup".into()));
     mount.set_options(Some(["ro", "nosuid"].map(str::to_owned).to_vec()));
     let spec = super::support::spec("ls /sys/fs/cgroup; cd /sys/fs/cgroup/a,b && ls", |spec| {
-        add_mount(spec, mount)
+        add_mount(spec, mount);
     });
     std::fs::create_dir_all(ground.path("cgroup/tasks")).unwrap();
     let hierarchy = CgroupMount {

@@ -43,7 +43,7 @@ fn a_process_has_exactly_the_user_and_rights_of_the_plan() {
             process
                 .set_no_new_privileges(Some(true))
                 .set_env(Some(vec!["PATH=/bin".into()]));
-        })
+        });
     });
     let seen = run(&plan);
     let expected = "uid=8(mail) gid=9 groups=10,11\n0027\nCapInh:\t0000000000000000\nCapPrm:\t0000000000000000\n\
@@ -68,7 +68,7 @@ fn ambient_capabilities_survive_for_a_user() {
                 .set_ambient(set())
                 .set_effective(set());
             process.set_user(user).set_capabilities(Some(all));
-        })
+        });
     });
     assert_eq!(run(&plan).text(), "CapEff:\t0000000000000400");
 }
@@ -114,7 +114,7 @@ fn a_user_namespace_owns_its_files_through_idmapped_layers() {
                 .set_namespaces(Some(namespaces))
                 .set_uid_mappings(Some(vec![map]))
                 .set_gid_mappings(Some(vec![map]));
-        })
+        });
     });
     plan.root_readonly = false;
     plan.process.capabilities = None;
