@@ -6,7 +6,11 @@
 //! Peers are found on PATH or started through the command in `PEERS`. A peer whose programs need a mount namespace of
 //! their own is timed from inside of it, by this same binary, so that entering costs the measurement nothing.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints its table")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark prints its table"
+)]
 #![allow(unreachable_pub, reason = "shared between the modules of one program")]
 
 #[path = "../support/mod.rs"]

@@ -100,7 +100,7 @@ fn a_terminal_has_the_size_and_the_bytes_of_one() {
     let script = format!(
         "stty rows 33 cols 77; exec docker run --rm -it --network none {image} sh -c 'stty size; tty; echo done'"
     );
-    let mut command = agent.docker_command(&[]);
+    let command = agent.docker_command(&[]);
     let mut terminal = std::process::Command::new("script");
     for (key, value) in command
         .get_envs()

@@ -173,7 +173,7 @@ fn asked() -> Vec<(&'static str, Value)> {
         ),
         (
             "devices",
-            json!({ "HostConfig": { "Devices": [{ "PathOnHost": "/dev/fuse", "PathInContainer": "/dev/fuse", "CgroupPermissions": "rwm" }], "DeviceCgroupRules": ["c 10:200 rwm"], "Ulimits": [{ "Name": "nofile", "Soft": 1, "Hard": 2 }], "Sysctls": { "net.core.somaxconn": "99" }, "ShmSize": 1048576, "Init": true, "Dns": ["1.1.1.1"], "ExtraHosts": ["a:1.2.3.4"], "OomScoreAdj": 7 } }),
+            json!({ "HostConfig": { "Devices": [{ "PathOnHost": "/dev/fuse", "PathInContainer": "/dev/fuse", "CgroupPermissions": "rwm" }], "DeviceCgroupRules": ["c 10:200 rwm"], "Ulimits": [{ "Name": "nofile", "Soft": 1, "Hard": 2 }], "Sysctls": { "net.core.somaxconn": "99" }, "ShmSize": 1_048_576, "Init": true, "Dns": ["1.1.1.1"], "ExtraHosts": ["a:1.2.3.4"], "OomScoreAdj": 7 } }),
         ),
         (
             "ports",

@@ -32,14 +32,22 @@ impl Limits {
     }
 
     pub(crate) fn memory(&self) -> Limit {
-        if self.unified { self.limit("memory.current", "memory.max") } else { self.limit(
-            "memory/memory.usage_in_bytes",
-            "memory/memory.limit_in_bytes",
-        ) }
+        if self.unified {
+            self.limit("memory.current", "memory.max")
+        } else {
+            self.limit(
+                "memory/memory.usage_in_bytes",
+                "memory/memory.limit_in_bytes",
+            )
+        }
     }
 
     pub(crate) fn pids(&self) -> Limit {
-        if self.unified { self.limit("pids.current", "pids.max") } else { self.limit("pids/pids.current", "pids/pids.max") }
+        if self.unified {
+            self.limit("pids.current", "pids.max")
+        } else {
+            self.limit("pids/pids.current", "pids/pids.max")
+        }
     }
 
     /// How many processors' worth of time; none without a quota.

@@ -222,7 +222,9 @@ impl Store {
             match tokio::time::timeout(Duration::from_millis(100), &mut streaming).await {
                 Ok(outcome) => break outcome?,
                 Err(_) => {
-                    progress(Progress::about(id, "Pushing").at(read.load(Ordering::Relaxed), total));
+                    progress(
+                        Progress::about(id, "Pushing").at(read.load(Ordering::Relaxed), total),
+                    );
                 }
             }
         };

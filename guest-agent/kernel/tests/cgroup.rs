@@ -1,6 +1,10 @@
 //! Cgroups against this host's kernel, whichever version it has. Needs root.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends there")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test ends there"
+)]
 #![expect(
     unsafe_code,
     reason = "a child enters its cgroup between fork and exec"

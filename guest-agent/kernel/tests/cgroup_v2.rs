@@ -1,7 +1,11 @@
 //! What version 2 does without controllers (freeze, kill, devices, events), in the version 2 tree that hybrid hosts have
 //! beside version 1 and others have alone. Needs root.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends there")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test ends there"
+)]
 #![expect(
     unsafe_code,
     reason = "a child enters its cgroup between fork and exec"

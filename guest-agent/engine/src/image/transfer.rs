@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 
 use proa_images::{Credentials, ImageConfig, NewImage, Platform, Reference};
-use proa_protocol::progress::Progress;
+use proa_protocol::progress::{Progress, ProgressDetail};
 use proa_protocol::{AuthConfig, Descriptor, DistributionInspect, OciPlatform};
 
 use super::tagged;
@@ -227,7 +227,7 @@ fn worded(progress: proa_images::Progress) -> Progress {
             "Tag": pushed.tag, "Digest": pushed.digest.to_string(), "Size": pushed.size,
         });
         line = Progress {
-            detail: Some(Default::default()),
+            detail: Some(ProgressDetail::default()),
             ..Progress::result(result)
         };
     }

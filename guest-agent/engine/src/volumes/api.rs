@@ -146,7 +146,11 @@ impl Engine {
             created_at: format!("{:.0}", record.created),
             driver: "local".to_owned(),
             labels: some(&record.labels),
-            mountpoint: self.volumes().mountpoint(&record.name).display().to_string(),
+            mountpoint: self
+                .volumes()
+                .mountpoint(&record.name)
+                .display()
+                .to_string(),
             name: record.name.clone(),
             options: some(&record.options),
             scope: "local".to_owned(),

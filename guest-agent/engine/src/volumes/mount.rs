@@ -86,10 +86,12 @@ pub(super) fn mount(record: &Record, target: &Path) -> Result<()> {
 
 /// Unmounts it, if it is mounted.
 pub(super) fn unmount(record: &Record, target: &Path) {
-    if record.options.contains_key("device") && is_mounted(target).unwrap_or(false)
-        && let Err(error) = rustix::mount::unmount(target, UnmountFlags::DETACH) {
-            tracing::warn!(path = %target.display(), %error, "unmounting a volume failed");
-        }
+    if record.options.contains_key("device")
+        && is_mounted(target).unwrap_or(false)
+        && let Err(error) = rustix::mount::unmount(target, UnmountFlags::DETACH)
+    {
+        tracing::warn!(path = %target.display(), %error, "unmounting a volume failed");
+    }
 }
 
 fn is_mounted(target: &Path) -> Result<bool> {

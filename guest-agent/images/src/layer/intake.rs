@@ -299,7 +299,7 @@ type Buffers = std_mpsc::SyncSender<io::Result<Vec<u8>>>;
 
 fn inflate(blob: &mut Blob, full: &Buffers, spare: &std_mpsc::Receiver<Vec<u8>>) -> io::Result<()> {
     let outcome = match blob.magic() {
-        Ok(magic) if magic.starts_with(&[0x1f, 0x8b]) => pour(
+        Ok([0x1f, 0x8b, ..]) => pour(
             flate2::bufread::MultiGzDecoder::new(&mut *blob),
             full,
             spare,

@@ -236,7 +236,9 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
             };
             in_set(members, *first) != negated && *first != b'/' && glob(&set[end + 1..], more)
         }
-        ([b'\\', wanted, rest @ ..] | [wanted, rest @ ..], [first, more @ ..]) => wanted == first && glob(rest, more),
+        ([b'\\', wanted, rest @ ..] | [wanted, rest @ ..], [first, more @ ..]) => {
+            wanted == first && glob(rest, more)
+        }
         _ => false,
     }
 }
