@@ -156,18 +156,15 @@ impl Execs {
         (!ids.is_empty()).then_some(ids)
     }
 
-    /// The container ended: what still ran in it is gone.
+    /// The container ended: what still ran in it is gone, and what was never started is forgotten.
     pub(crate) fn lost(&self, container: &Id) {
-        let execs: Vec<Exec> = lock(&self.0)
-            .values()
-            .filter(|exec| exec.0.container.id() == container)
-            .cloned()
-            .collect();
-        for exec in execs {
-            if matches!(
-                *exec.0.progress.borrow(),
-                Progress::Running { .. } | Progress::Starting
-            ) {
+        let mut execs = lock(&self.0);
+        let of_others = |exec: &Exec| exec.0.container.id() != container;
+        execs.retain(|_, exec| of_others(exec) || *exec.0.progress.borrow() != Progress::Created);
+        let own: Vec<Exec> = execs.values().filter(|exec| !of_others(exec)).cloned().collect();
+        drop(execs);
+        for exec in own {
+            if matches!(*exec.0.progress.borrow(), Progress::Running { .. } | Progress::Starting) {
                 exec.end(LOST);
             }
         }

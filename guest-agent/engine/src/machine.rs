@@ -130,7 +130,7 @@ impl Engine {
             Ok(node(path, &metadata).into_iter().collect())
         };
         spec::devices::grant(host.devices.as_deref().unwrap_or_default(), &look)
-            .map_err(|error| Error::bad(error.to_string()))
+            .map_err(|error| Error::internal(error.to_string()))
     }
 
     /// A spec's resources as limits of a cgroup.

@@ -104,7 +104,7 @@ fn find_group(group: &str, wanted: &str) -> Result<u32> {
 }
 
 fn not_found(what: &str, wanted: &str, file: &str) -> Error {
-    Error::bad(format!(
+    Error::internal(format!(
         "unable to find {what} {wanted}: no matching entries in {file} file"
     ))
 }

@@ -38,9 +38,11 @@ pub(crate) fn all(
         return Err(Error::bad("SHM size can not be less than 0"));
     }
     extra_hosts(host)?;
+    capabilities(host)?;
+    mount_types(host)?;
     if !matches!(host.isolation.as_str(), "" | "default") {
         return Err(Error::bad(format!(
-            "invalid isolation '{}' on linux",
+            "Invalid isolation: \"{}\" - linux only supports 'default'",
             host.isolation
         )));
     }
@@ -202,6 +204,31 @@ pub(crate) fn restart_policy(policy: &RestartPolicy) -> Result<()> {
             "invalid restart policy: unknown policy '{name}'; use one of 'no', 'always', 'on-failure', or \
              'unless-stopped'"
         ))),
+    }
+}
+
+/// Names of capabilities, with or without `CAP_`.
+fn capabilities(host: &HostConfig) -> Result<()> {
+    for (what, list) in [("CapAdd", &host.cap_add), ("CapDrop", &host.cap_drop)] {
+        for name in list.as_deref().unwrap_or_default() {
+            let upper = name.to_ascii_uppercase();
+            let bare = upper.strip_prefix("CAP_").unwrap_or(&upper);
+            if bare != "ALL" && proa_kernel::capability::number(&format!("CAP_{bare}")).is_none() {
+                return Err(Error::bad(format!("invalid {what}: unknown capability: \"CAP_{bare}\"")));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn mount_types(host: &HostConfig) -> Result<()> {
+    const KNOWN: &[&str] = &["bind", "volume", "tmpfs", "image", "npipe", "cluster"];
+    match host.mounts.iter().flatten().find(|mount| !KNOWN.contains(&mount.kind.as_str())) {
+        Some(mount) => Err(Error::bad(format!(
+            "invalid mount config for type \"{}\": mount type unknown",
+            mount.kind
+        ))),
+        None => Ok(()),
     }
 }
 
@@ -434,7 +461,7 @@ mod tests {
         );
         check(
             |config, _| config.stop_signal = "NOPE".into(),
-            "error: Invalid signal: NOPE",
+            "error: invalid signal: NOPE",
         );
     }
 }

@@ -129,6 +129,7 @@ impl Engine {
         let folder = self.paths.container(&made.id);
         make_folder(&folder, &config, &host).context(|| format!("make {}", folder.display()))?;
         let root = Layers::new(image.lowers().iter().cloned());
+        working_dir(&root, &config.working_dir)?;
         let mounts = mounts::resolve(self, requested, &host, &root, &mut made.volumes).await?;
         let definition = Definition {
             id: made.id.clone(),
@@ -282,6 +283,17 @@ fn make_folder(
         rustix::fs::mkdirat(&opened, name, Mode::from_raw_mode(mode))?;
     }
     files::write(folder, config, host)
+}
+
+/// A working directory that is missing is made at the start; one that is something else cannot be.
+fn working_dir(root: &Layers, path: &str) -> Result<()> {
+    let found = if path.is_empty() { None } else { root.find(std::path::Path::new(path)).ok().flatten() };
+    match found {
+        Some(found) if !found.metadata.is_dir() => {
+            Err(Error::internal(format!("Cannot mkdir: {path} is not a directory")))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// What exists of a container that is not finished.

@@ -47,10 +47,6 @@ pub(crate) fn host(host: &mut HostConfig, facts: Facts) {
     } else {
         Some(host.oom_kill_disable.unwrap_or(false))
     };
-    host.port_bindings.get_or_insert_default();
-    for list in [&mut host.dns, &mut host.dns_options, &mut host.dns_search] {
-        list.get_or_insert_default();
-    }
     paths(host);
 }
 

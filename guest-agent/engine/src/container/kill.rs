@@ -7,26 +7,24 @@ impl Container {
     /// Sends a signal (`SIGKILL` if none is named).
     pub async fn kill(&self, name: Option<&str>) -> Result<()> {
         let number = match name.filter(|name| !name.is_empty()) {
-            Some(name) => signal::parse(name)?,
+            Some(name) => signal::parse(name).map_err(|error| self.cannot_kill(error))?,
             None => signal::SIGKILL,
         };
         let stops = number == signal::SIGKILL || Some(number) == self.stop_signal().ok();
-        let refused = |error: Error| {
-            let name = self.name();
-            Error::new(
-                error.kind(),
-                format!("cannot kill container: {name}: {}", error.told()),
-            )
-        };
         self.ask(|answer| Request::Signal {
             signal: number,
             stops,
             answer,
         })
         .await
-        .map_err(refused)?;
+        .map_err(|error| self.cannot_kill(error))?;
         self.tell("kill", &[("signal", number.to_string())]);
         Ok(())
+    }
+
+    fn cannot_kill(&self, error: Error) -> Error {
+        let name = self.name();
+        Error::new(error.kind(), format!("cannot kill container: {name}: {}", error.told()))
     }
 
     /// The signal that asks it to stop.

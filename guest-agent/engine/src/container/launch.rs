@@ -16,7 +16,7 @@ use proa_runtime::{
 };
 
 use super::{
-    definition::Definition,
+    definition::{Definition, Source},
     files, log_config, mounts,
     state::{Failure, Kit},
 };
@@ -195,8 +195,9 @@ impl Refused {
             _ => error.to_string(),
         };
         // A directory on a file, or the other way round.
-        let mounting = matches!(error.step, Step::Mount | Step::MountSource);
-        let (code, hint) = if mounting && error.errno == NOTDIR {
+        let mounting = matches!(error.step, Step::Mount | Step::MountSource)
+            && binds(definition, &error.object);
+        let (code, hint) = if mounting && matches!(error.errno, NOTDIR | INVAL) {
             (
                 127,
                 ": Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type",
@@ -222,8 +223,17 @@ impl Refused {
     }
 }
 
-/// `ENOTDIR`, the same on every architecture.
+/// `ENOTDIR` and `EINVAL`, the same on every architecture.
 const NOTDIR: i32 = 20;
+const INVAL: i32 = 22;
+
+/// Whether this is where a path of the host is mounted.
+fn binds(definition: &Definition, place: &str) -> bool {
+    definition.mounts.iter().any(|mount| match &mount.what {
+        Source::Bind { .. } | Source::Volume { .. } | Source::Image { .. } => mount.target == place,
+        Source::Tmpfs { .. } => false,
+    })
+}
 
 /// A mount that cannot be made is what was asked for, not what failed here.
 fn is_users_fault(error: &StartError) -> bool {
@@ -331,40 +341,33 @@ pub(crate) fn plan(
 /// Namespaces of the host or of another container.
 fn joined(engine: &Engine, definition: &Definition) -> Result<Joined> {
     let host = &definition.host;
-    let of = |mode: &str, kind: &str| -> Result<Shared> {
+    let of = |mode: &str, kind: &str, words: &str| -> Result<Shared> {
         match mode.strip_prefix("container:") {
-            Some(other) => Ok(Shared::Path(namespace_of(engine, other, kind)?)),
+            Some(other) => Ok(Shared::Path(namespace_of(engine, other, kind, words)?)),
             None if mode == "host" => Ok(Shared::Host),
             None => Ok(Shared::Own),
         }
     };
-    let network = of(&host.network_mode, "net")?;
+    let network = of(&host.network_mode, "net", "network")?;
     // A host name of one's own in the host's network is allowed; the UTS namespace stays apart unless asked for.
     Ok(Joined {
-        ipc: of(&host.ipc_mode, "ipc")?,
+        ipc: of(&host.ipc_mode, "ipc", "IPC")?,
         shm: shm_of(engine, definition)?,
-        pid: of(&host.pid_mode, "pid")?,
-        uts: of(&host.uts_mode, "uts")?,
+        pid: of(&host.pid_mode, "pid", "PID")?,
+        uts: of(&host.uts_mode, "uts", "UTS")?,
         network,
     })
 }
 
-fn live_pid(engine: &Engine, other: &str) -> Result<u32> {
+/// Another container's namespace, by its first process.
+fn namespace_of(engine: &Engine, other: &str, kind: &str, words: &str) -> Result<PathBuf> {
     let container = engine.container(other)?;
     let seen = container.seen();
     let running = seen.state.live().ok_or_else(|| {
-        Error::conflict(format!(
-            "cannot join network namespace of a non running container: {other}"
-        ))
+        let id = container.id();
+        Error::conflict(format!("cannot join {words} of a non running container: {id}"))
     })?;
-    Ok(running.pid)
-}
-
-fn namespace_of(engine: &Engine, other: &str, kind: &str) -> Result<PathBuf> {
-    Ok(PathBuf::from(format!(
-        "/proc/{}/ns/{kind}",
-        live_pid(engine, other)?
-    )))
+    Ok(PathBuf::from(format!("/proc/{}/ns/{kind}", running.pid)))
 }
 
 /// The memory shared through `/dev/shm`: another container's, or one's own that others may join.

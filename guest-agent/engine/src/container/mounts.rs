@@ -72,7 +72,8 @@ fn from_others(engine: &Engine, host: &HostConfig) -> Result<Vec<Mounted>> {
         {
             return Err(Error::bad(format!("invalid mode: {mode}")));
         }
-        let other: Container = engine.container(name)?;
+        let other: Container =
+            engine.container(name).map_err(|error| Error::bad(error.told()))?;
         for mount in &other.seen().definition.mounts {
             if matches!(mount.what, Source::Tmpfs { .. } | Source::Image { .. }) {
                 continue;

@@ -33,7 +33,7 @@ impl Task {
                 )));
             }
             State::Created(_) | State::Exited(_) | State::Removing(_) => {
-                return Err(Error::conflict(format!("Container {id} is not running")));
+                return Err(Error::conflict(format!("container {id} is not running")));
             }
         };
         let cgroup = std::sync::Arc::clone(&running.cgroup);
@@ -48,7 +48,7 @@ impl Task {
     pub(super) async fn thaw(&mut self, engine: &Engine) -> Result<()> {
         let id = self.id().to_owned();
         let State::Paused(running) = &self.state else {
-            return Err(Error::conflict(format!("Container {id} is not paused")));
+            return Err(Error::internal(format!("Container {id} is not paused")));
         };
         let running = running.clone();
         let cgroup = std::sync::Arc::clone(&running.cgroup);

@@ -50,7 +50,7 @@ pub(crate) const SIGTERM: i32 = 15;
 
 /// A signal's number: `9`, `KILL`, `SIGKILL`, `RTMIN+3`, `rtmax-1`.
 pub(crate) fn parse(text: &str) -> Result<i32> {
-    let wrong = || Error::bad(format!("Invalid signal: {text}"));
+    let wrong = || Error::bad(format!("invalid signal: {text}"));
     if let Ok(number) = text.parse::<i32>() {
         return if (1..=64).contains(&number) {
             Ok(number)
@@ -130,6 +130,6 @@ mod tests {
         check("65", None);
         check("RTMIN+40", None);
         check("NOPE", None);
-        assert_eq!(parse("NOPE").unwrap_err().told(), "Invalid signal: NOPE");
+        assert_eq!(parse("NOPE").unwrap_err().told(), "invalid signal: NOPE");
     }
 }

@@ -71,6 +71,9 @@ pub enum SpecError {
         /// The namespace it lives in.
         namespace: &'static str,
     },
+    /// A sysctl that no namespace has of its own.
+    #[error("sysctl \"{0}\" is not in a separate kernel namespace")]
+    NoNamespace(String),
     /// The spec's own builder refused; names the part.
     #[error("write the runtime spec: {0}")]
     Build(#[from] oci_spec::OciSpecError),

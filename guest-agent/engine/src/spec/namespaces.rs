@@ -164,6 +164,6 @@ fn refuse_shared(name: &str, joined: &Joined) -> Result<(), SpecError> {
             Ok(())
         }
     } else {
-        refuse("a separate")
+        Err(SpecError::NoNamespace(name.to_owned()))
     }
 }
