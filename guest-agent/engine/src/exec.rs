@@ -161,10 +161,17 @@ impl Execs {
         let mut execs = lock(&self.0);
         let of_others = |exec: &Exec| exec.0.container.id() != container;
         execs.retain(|_, exec| of_others(exec) || *exec.0.progress.borrow() != Progress::Created);
-        let own: Vec<Exec> = execs.values().filter(|exec| !of_others(exec)).cloned().collect();
+        let own: Vec<Exec> = execs
+            .values()
+            .filter(|exec| !of_others(exec))
+            .cloned()
+            .collect();
         drop(execs);
         for exec in own {
-            if matches!(*exec.0.progress.borrow(), Progress::Running { .. } | Progress::Starting) {
+            if matches!(
+                *exec.0.progress.borrow(),
+                Progress::Running { .. } | Progress::Starting
+            ) {
                 exec.end(LOST);
             }
         }

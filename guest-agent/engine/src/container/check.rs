@@ -214,7 +214,9 @@ fn capabilities(host: &HostConfig) -> Result<()> {
             let upper = name.to_ascii_uppercase();
             let bare = upper.strip_prefix("CAP_").unwrap_or(&upper);
             if bare != "ALL" && proa_kernel::capability::number(&format!("CAP_{bare}")).is_none() {
-                return Err(Error::bad(format!("invalid {what}: unknown capability: \"CAP_{bare}\"")));
+                return Err(Error::bad(format!(
+                    "invalid {what}: unknown capability: \"CAP_{bare}\""
+                )));
             }
         }
     }
@@ -223,7 +225,12 @@ fn capabilities(host: &HostConfig) -> Result<()> {
 
 fn mount_types(host: &HostConfig) -> Result<()> {
     const KNOWN: &[&str] = &["bind", "volume", "tmpfs", "image", "npipe", "cluster"];
-    match host.mounts.iter().flatten().find(|mount| !KNOWN.contains(&mount.kind.as_str())) {
+    match host
+        .mounts
+        .iter()
+        .flatten()
+        .find(|mount| !KNOWN.contains(&mount.kind.as_str()))
+    {
         Some(mount) => Err(Error::bad(format!(
             "invalid mount config for type \"{}\": mount type unknown",
             mount.kind

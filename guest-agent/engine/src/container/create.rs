@@ -287,11 +287,15 @@ fn make_folder(
 
 /// A working directory that is missing is made at the start; one that is something else cannot be.
 fn working_dir(root: &Layers, path: &str) -> Result<()> {
-    let found = if path.is_empty() { None } else { root.find(std::path::Path::new(path)).ok().flatten() };
+    let found = if path.is_empty() {
+        None
+    } else {
+        root.find(std::path::Path::new(path)).ok().flatten()
+    };
     match found {
-        Some(found) if !found.metadata.is_dir() => {
-            Err(Error::internal(format!("Cannot mkdir: {path} is not a directory")))
-        }
+        Some(found) if !found.metadata.is_dir() => Err(Error::internal(format!(
+            "Cannot mkdir: {path} is not a directory"
+        ))),
         Some(_) | None => Ok(()),
     }
 }

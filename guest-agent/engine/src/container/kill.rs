@@ -24,7 +24,10 @@ impl Container {
 
     fn cannot_kill(&self, error: Error) -> Error {
         let name = self.name();
-        Error::new(error.kind(), format!("cannot kill container: {name}: {}", error.told()))
+        Error::new(
+            error.kind(),
+            format!("cannot kill container: {name}: {}", error.told()),
+        )
     }
 
     /// The signal that asks it to stop.

@@ -365,7 +365,9 @@ fn namespace_of(engine: &Engine, other: &str, kind: &str, words: &str) -> Result
     let seen = container.seen();
     let running = seen.state.live().ok_or_else(|| {
         let id = container.id();
-        Error::conflict(format!("cannot join {words} of a non running container: {id}"))
+        Error::conflict(format!(
+            "cannot join {words} of a non running container: {id}"
+        ))
     })?;
     Ok(PathBuf::from(format!("/proc/{}/ns/{kind}", running.pid)))
 }

@@ -72,8 +72,9 @@ fn from_others(engine: &Engine, host: &HostConfig) -> Result<Vec<Mounted>> {
         {
             return Err(Error::bad(format!("invalid mode: {mode}")));
         }
-        let other: Container =
-            engine.container(name).map_err(|error| Error::bad(error.told()))?;
+        let other: Container = engine
+            .container(name)
+            .map_err(|error| Error::bad(error.told()))?;
         for mount in &other.seen().definition.mounts {
             if matches!(mount.what, Source::Tmpfs { .. } | Source::Image { .. }) {
                 continue;
