@@ -92,11 +92,11 @@ impl Task {
         super::shm::remove(engine, &self.definition);
         let cgroup = running.cgroup;
         let id = self.definition.id.clone();
-        tokio::task::spawn_blocking(move || {
+        self.clearing = Some(tokio::task::spawn_blocking(move || {
             if let Err(error) = cgroup.kill_and_wait().and_then(|()| cgroup.delete()) {
                 tracing::warn!(%id, %error, "deleting the cgroup of an ended container failed");
             }
-        });
+        }));
         if !again {
             self.remove_if_asked_for(engine).await;
         }
@@ -148,6 +148,10 @@ impl Task {
                 error = error.told(),
                 "starting a container again failed"
             );
+            // It runs, and only that was not written down.
+            if self.state.live().is_some() {
+                return;
+            }
             let exit = Exit {
                 code: self.history.ended.code(),
                 error: error.told(),
@@ -156,7 +160,11 @@ impl Task {
             if restarts(&self.definition, &self.history, &exit) {
                 self.history.restarts += 1;
                 self.enter(State::Restarting(exit.clone()));
-                self.schedule(&exit);
+                // This try did not run, so it was not a long run that starts the back-off anew.
+                self.schedule(&Exit {
+                    started: None,
+                    ..exit
+                });
             }
         }
     }

@@ -11,7 +11,7 @@ use super::{
     launch::cgroup_path,
     link::Link,
     mounts,
-    state::{Ended, History, Running, State},
+    state::{Ended, Exit, History, Running, State},
     task::{Beginning, DEFINITION_FILE, HISTORY_FILE},
 };
 use crate::{Engine, clock, paths::Paths};
@@ -83,6 +83,7 @@ fn connected(
 ) -> State {
     let started = clock::from_nanoseconds(hello.started.time);
     if let Some(exit) = &hello.exit {
+        clear(engine, definition);
         return ended(history, Ended::Exited(exit_of(exit, started)));
     }
     let link = match Link::new(monitor) {
@@ -113,26 +114,23 @@ fn connected(
 
 /// It has ended: as its monitor wrote down, or unseen.
 fn without_monitor(engine: &Engine, definition: &Definition, history: &mut History) -> State {
-    let Some(started) = history.running else {
-        return history.ended.clone().into();
-    };
-    if let Ok(path) = cgroup_path(definition) {
-        let cgroup = engine.cgroups.open(&path);
-        if cgroup.exists()
-            && let Err(error) = cgroup.kill_and_wait().and_then(|()| cgroup.delete())
-        {
-            tracing::warn!(id = %definition.id, %error, "deleting the cgroup of an ended container failed");
-        }
-    }
     let folder = engine.paths.run_container(&definition.id);
-    let exit = match client::exit(&folder) {
-        Ok(Some(exit)) => exit_of(&exit, started),
-        // The folder is gone with the last boot, and the container with it.
-        Ok(None) | Err(_) if folder.exists() => {
+    let recorded = client::exit(&folder).ok().flatten();
+    let exit = match (history.running, recorded) {
+        (Some(started), Some(exit)) => exit_of(&exit, started),
+        (Some(started), None) if folder.exists() => {
             lost(started, 137, "the container's monitor was killed")
         }
-        Ok(None) | Err(_) => lost(started, 255, ""),
+        // The folder is gone with the last boot, and the container with it.
+        (Some(started), None) => lost(started, 255, ""),
+        // This process was killed before it had written down the start.
+        (None, Some(exit)) if is_news(history, &exit) => Exit {
+            started: None,
+            ..exit_of(&exit, clock::from_nanoseconds(exit.time))
+        },
+        (None, _) => return history.ended.clone().into(),
     };
+    clear(engine, definition);
     let state = ended(history, Ended::Exited(exit));
     if let (Ok(history), false) = (serde_json::to_string(history), definition.auto_remove()) {
         engine.db.write_soon(crate::db::Change::History {
@@ -141,6 +139,25 @@ fn without_monitor(engine: &Engine, definition: &Definition, history: &mut Histo
         });
     }
     state
+}
+
+/// Whether a recorded exit came after the last one that was noted.
+fn is_news(history: &History, exit: &client::Exit) -> bool {
+    let time = clock::from_nanoseconds(exit.time);
+    history.finished().is_none_or(|noted| noted < time)
+}
+
+/// Takes away what an ended container left of its cgroup.
+fn clear(engine: &Engine, definition: &Definition) {
+    let Ok(path) = cgroup_path(definition) else {
+        return;
+    };
+    let cgroup = engine.cgroups.open(&path);
+    if cgroup.exists()
+        && let Err(error) = cgroup.kill_and_wait().and_then(|()| cgroup.delete())
+    {
+        tracing::warn!(id = %definition.id, %error, "deleting the cgroup of an ended container failed");
+    }
 }
 
 fn ended(history: &mut History, ended: Ended) -> State {

@@ -62,6 +62,10 @@ impl Task {
     /// Makes it run, whoever asks.
     pub(super) async fn launch(&mut self, engine: &Arc<Engine>) -> Result<()> {
         self.wait_for_the_last_run().await;
+        if let Some(clearing) = self.clearing.take() {
+            // Its failure was told there.
+            let _ = clearing.await;
+        }
         match self.launch_phases(engine).await {
             Ok(running) => self.launched(engine, running).await,
             Err(refused) => {

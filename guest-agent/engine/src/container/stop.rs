@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::{Container, signal, state::State, task::Request};
-use crate::{Error, Result, error::Context};
+use crate::{Error, Kind, Result, error::Context};
 
 /// Docker's patience where neither the user nor the container says.
 const PATIENCE: i64 = 10;
@@ -91,6 +91,8 @@ impl Container {
         match sent {
             Ok(()) => self.tell("kill", &[("signal", signal.to_string())]),
             Err(_) if self.seen().state.live().is_none() => {}
+            // Its monitor has seen the end already; the word of it is on its way here.
+            Err(error) if error.kind() == Kind::Conflict => {}
             Err(error) => return Err(error),
         }
         Ok(())

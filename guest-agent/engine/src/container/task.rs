@@ -12,7 +12,10 @@ use std::{
 use jiff::Timestamp;
 use proa_images::Hold;
 use proa_runtime::client::{Event, RunningExec, Size, Streams};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+};
 
 use super::{
     Started,
@@ -30,6 +33,8 @@ pub(crate) struct Published {
     pub(crate) restarts: u32,
     /// How often it has ended since the engine was opened.
     pub(crate) exits: u64,
+    /// The exit code of its last run that has ended.
+    pub(crate) last_code: i32,
     /// When the run before this one ended.
     pub(crate) finished_before: Option<Timestamp>,
     /// It is gone; the last thing that is published.
@@ -116,6 +121,8 @@ pub(crate) struct Task {
     pub(super) size: Option<Size>,
     /// The monitor of the last run, while it still takes the root down.
     pub(super) leaving: Option<Arc<Link>>,
+    /// The end of the last run's cgroup, which the next run's has the name of.
+    pub(super) clearing: Option<JoinHandle<()>>,
     /// Tells one back-off from the next.
     pub(super) attempt: u64,
     pub(super) back_off: Duration,
@@ -154,6 +161,7 @@ pub(crate) fn begin(engine: &Arc<Engine>, beginning: Beginning) -> Line {
         state: beginning.state.clone(),
         restarts: beginning.history.restarts,
         exits: 0,
+        last_code: beginning.history.ended.code(),
         finished_before: beginning.history.finished(),
         removed: false,
     };
@@ -169,6 +177,7 @@ pub(crate) fn begin(engine: &Arc<Engine>, beginning: Beginning) -> Line {
         early: Vec::new(),
         size: None,
         leaving: None,
+        clearing: None,
         attempt: 0,
         back_off: FIRST_BACK_OFF,
         _hold: beginning.hold,
@@ -252,6 +261,7 @@ impl Task {
             state: self.state.clone(),
             restarts: self.history.restarts,
             exits: self.exits,
+            last_code: self.history.ended.code(),
             finished_before: self.history.finished(),
             removed: false,
         });

@@ -60,7 +60,8 @@ fn answer(seen: &Published) -> ContainerWaitResponse {
         status_code: seen
             .state
             .ended()
-            .map_or(0, |ended| i64::from(ended.code())),
+            // It may have been started again already.
+            .map_or(i64::from(seen.last_code), |ended| i64::from(ended.code())),
         error: None,
     }
 }

@@ -128,14 +128,15 @@ impl Volumes {
 
     /// Takes a volume away. Whether it is in use is the caller's to know.
     pub(crate) async fn delete(&self, name: &str) -> Result<()> {
-        let record = self.find(name)?;
+        self.find(name)?;
+        // First: what is mounted there is not the volume's to be removed.
+        mount::unmount(&self.mountpoint(name))?;
         self.db
             .commit(Change::VolumeGone {
                 name: name.to_owned(),
             })
             .await?;
         self.lock().remove(name);
-        mount::unmount(&record, &self.mountpoint(name));
         let folder = self.folder.join(name);
         let removal = folder.clone();
         tokio::task::spawn_blocking(move || remove_tree(&removal))
@@ -202,7 +203,14 @@ fn sweep(folder: &Path, records: &BTreeMap<String, Record>) {
             .file_name()
             .to_str()
             .is_some_and(|name| records.contains_key(name));
-        if !known && let Err(error) = remove_tree(&entry.path()) {
+        if known {
+            continue;
+        }
+        if let Err(error) = mount::unmount(&entry.path().join("_data")) {
+            tracing::warn!(error = error.told(), "sweeping a volume's leftovers failed");
+            continue;
+        }
+        if let Err(error) = remove_tree(&entry.path()) {
             tracing::warn!(path = %entry.path().display(), %error, "sweeping a volume's leftovers failed");
         }
     }

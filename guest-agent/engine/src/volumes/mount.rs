@@ -3,7 +3,10 @@
 use std::{ffi::CString, path::Path};
 
 use proa_protocol::TextMap;
-use rustix::mount::{MountFlags, UnmountFlags};
+use rustix::{
+    io::Errno,
+    mount::{MountFlags, UnmountFlags},
+};
 
 use super::Record;
 use crate::{Error, Result, error::Context};
@@ -84,13 +87,15 @@ pub(super) fn mount(record: &Record, target: &Path) -> Result<()> {
     rustix::mount::mount(device.as_str(), target, kind, flags, rest.as_c_str()).context(attempt)
 }
 
-/// Unmounts it, if it is mounted.
-pub(super) fn unmount(record: &Record, target: &Path) {
-    if record.options.contains_key("device")
-        && is_mounted(target).unwrap_or(false)
-        && let Err(error) = rustix::mount::unmount(target, UnmountFlags::DETACH)
-    {
-        tracing::warn!(path = %target.display(), %error, "unmounting a volume failed");
+/// Unmounts whatever is mounted there.
+pub(super) fn unmount(target: &Path) -> Result<()> {
+    loop {
+        match rustix::mount::unmount(target, UnmountFlags::DETACH) {
+            Ok(()) => {}
+            // Nothing is mounted there, or nothing is there.
+            Err(Errno::INVAL | Errno::NOENT) => return Ok(()),
+            Err(error) => return Err(error).context(|| format!("unmount {}", target.display())),
+        }
     }
 }
 

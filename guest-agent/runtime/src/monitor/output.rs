@@ -20,6 +20,9 @@ const CHUNK: usize = 16 * 1024;
 /// Above so many undelivered bytes a client makes the process wait.
 const FULL: usize = 64 * 1024;
 
+/// The most that a source can hold whose size nobody tells.
+const LARGEST: usize = 1024 * 1024;
+
 /// The output of one process.
 pub(super) struct Output {
     sources: [Option<OwnedFd>; 2],
@@ -93,7 +96,9 @@ impl Output {
                 self.read(stream, recorder);
             }
             Part::Client(index) => {
-                let client = &mut self.clients[index];
+                let Some(client) = self.clients.get_mut(index) else {
+                    return;
+                };
                 client.flush();
                 client.gone |= flags.intersects(PollFlags::HUP | PollFlags::ERR);
             }
@@ -105,10 +110,17 @@ impl Output {
         self.clients.retain(|client| !client.gone);
     }
 
-    /// Reads what is in the pipes, however slow the clients are: the process has ended, so there is an end to it.
+    /// Reads what is in the pipes, however slow the clients are. The process has ended, but what it left behind may
+    /// go on writing: no more is read than a pipe held at the end.
     pub(super) fn drain(&mut self, recorder: &mut Recorder) {
         for stream in [Stream::Stdout, Stream::Stderr] {
-            while self.read(stream, recorder) {}
+            let mut left = self.capacity(stream);
+            while left > 0 {
+                match self.read(stream, recorder) {
+                    0 => break,
+                    read => left = left.saturating_sub(read),
+                }
+            }
         }
         self.sources = [None, None];
         recorder.finish();
@@ -126,11 +138,19 @@ impl Output {
         }
     }
 
-    /// Reads one chunk and passes it on. `false` when there is no more for now.
-    fn read(&mut self, stream: Stream, recorder: &mut Recorder) -> bool {
+    /// How much a stream's pipe can hold. A terminal does not say.
+    fn capacity(&self, stream: Stream) -> usize {
+        let source = self.sources[stream as usize].as_ref();
+        source.map_or(0, |source| {
+            rustix::pipe::fcntl_getpipe_size(source).unwrap_or(LARGEST)
+        })
+    }
+
+    /// Reads one chunk and passes it on; says how long it was. 0 when there is no more for now.
+    fn read(&mut self, stream: Stream, recorder: &mut Recorder) -> usize {
         let index = stream as usize;
         let Some(source) = &self.sources[index] else {
-            return false;
+            return 0;
         };
         let mut space = [MaybeUninit::<u8>::uninit(); CHUNK];
         match rustix::io::read(source, &mut space) {
@@ -139,13 +159,13 @@ impl Output {
                 for client in &mut self.clients {
                     client.deliver(stream, chunk, self.raw);
                 }
-                true
+                chunk.len()
             }
-            Err(Errno::AGAIN) => false,
-            Err(Errno::INTR) => true,
+            // No read of what never blocks is interrupted.
+            Err(Errno::AGAIN | Errno::INTR) => 0,
             Ok(_) => {
                 self.sources[index] = None;
-                false
+                0
             }
             Err(errno) => {
                 // A terminal says EIO when its other side is closed.
@@ -153,7 +173,7 @@ impl Output {
                     eprintln!("proa: monitor: read a container's output: {errno}");
                 }
                 self.sources[index] = None;
-                false
+                0
             }
         }
     }

@@ -33,7 +33,8 @@ pub(super) fn write_exec_exit(run_dir: &Path, id: &str, exit: &Exit) -> io::Resu
     let path = dir.join(id);
     match write(&path, exit) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(dir)?;
+            // Not its parents: a container that was removed must not come back.
+            fs::create_dir(dir)?;
             write(&path, exit)
         }
         other => other,

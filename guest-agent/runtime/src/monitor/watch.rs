@@ -136,7 +136,6 @@ impl Monitor {
             tokens.push(token);
             polled.push(PollFd::from_borrowed_fd(fd, flags));
         };
-        watch(Token::Signals, self.signals.as_fd(), PollFlags::IN);
         if let Some((log, flags)) = self.recorder.watch() {
             watch(Token::Log, log, flags);
         }
@@ -167,6 +166,8 @@ impl Monitor {
                 watch(Token::Lingering(index, part), fd, flags);
             }
         }
+        // Last, because the ends it tells of remove processes and clients that the indices above count.
+        watch(Token::Signals, self.signals.as_fd(), PollFlags::IN);
         match rustix::event::poll(&mut polled, self.timeout().as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
