@@ -6,13 +6,19 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     ffi::{OsStr, OsString},
     fs::{self, Metadata},
-    io,
+    io::{self, Read},
     os::unix::fs::{FileTypeExt, MetadataExt},
     path::{Component, Path, PathBuf},
 };
 
+use proa_kernel::resolve;
+use rustix::fs::OFlags;
+
 /// As many links as the kernel follows.
 const MAX_LINKS: u32 = 40;
+
+/// Longest file that is read for the engine's own use; an image may hold one of any size.
+const LONGEST: u64 = 4 << 20;
 
 /// Directories stacked on one another, the topmost first.
 #[derive(Clone, Debug)]
@@ -73,9 +79,28 @@ impl Layers {
     pub(crate) fn read(&self, name: &Path) -> io::Result<String> {
         match self.find(name)? {
             Some(found) if found.metadata.is_file() => {
-                Ok(String::from_utf8_lossy(&fs::read(found.path)?).into_owned())
+                let mut bytes = Vec::new();
+                self.open(&found)?.take(LONGEST).read_to_end(&mut bytes)?;
+                Ok(String::from_utf8_lossy(&bytes).into_owned())
             }
             Some(_) | None => Ok(String::new()),
+        }
+    }
+
+    /// Opens what was found. A running container may have put a link or a FIFO there since: neither is followed or
+    /// waited for.
+    fn open(&self, found: &Found) -> io::Result<fs::File> {
+        let place = self
+            .0
+            .iter()
+            .find_map(|layer| Some((layer, found.path.strip_prefix(layer).ok()?)));
+        let (layer, below) = place.ok_or(io::ErrorKind::NotFound)?;
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        let file = fs::File::from(resolve::open_plain(fs::File::open(layer)?, below, flags)?);
+        if file.metadata()?.is_file() {
+            Ok(file)
+        } else {
+            Err(io::ErrorKind::InvalidInput.into())
         }
     }
 

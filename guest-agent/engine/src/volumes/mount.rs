@@ -99,13 +99,12 @@ pub(super) fn unmount(target: &Path) -> Result<()> {
     }
 }
 
+/// Asked of the place itself: its name in the list of mounts may be another, if the way to it has links.
 fn is_mounted(target: &Path) -> Result<bool> {
-    let attempt = || format!("look at {}", target.display());
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").context(attempt)?;
-    let wanted = target.to_string_lossy();
-    Ok(mounts
-        .lines()
-        .any(|line| line.split(' ').nth(4) == Some(&*wanted)))
+    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+    let found = statx(CWD, target, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE)
+        .context(|| format!("look at {}", target.display()))?;
+    Ok(found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ use crate::tar::{Entry, Kind, Reader, TarError};
 const MAX_DOCUMENT: u64 = 16 << 20;
 /// How many documents and links are remembered.
 const MAX_PARTS: usize = 100_000;
+/// How many images one archive may name.
+const MAX_IMAGES: usize = 1000;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -38,8 +40,8 @@ struct ManifestItem {
 
 /// One image of the archive, still to be recorded.
 struct Found {
-    config: Vec<u8>,
-    manifest: Option<Vec<u8>>,
+    config: Bytes,
+    manifest: Option<Bytes>,
     /// Paths of the layers, bottom first.
     layers: Vec<String>,
     names: Vec<Reference>,
@@ -92,7 +94,7 @@ impl Store {
             {
                 parts.documents.insert(
                     member(&entry.path),
-                    reader.content(MAX_DOCUMENT).map_err(malformed)?,
+                    reader.content(MAX_DOCUMENT).map_err(malformed)?.into(),
                 );
             }
         }
@@ -128,7 +130,7 @@ impl Store {
             {
                 let content = reader.content(MAX_DOCUMENT).map_err(malformed)?;
                 parts.documents_size += content.len() as u64;
-                parts.documents.insert(path, content);
+                parts.documents.insert(path, content.into());
             }
             _ => {}
         }
@@ -239,7 +241,7 @@ fn pour<R: BufRead>(
 /// What of the archive was read.
 #[derive(Default)]
 struct Parts {
-    documents: HashMap<String, Vec<u8>>,
+    documents: HashMap<String, Bytes>,
     documents_size: u64,
     layers: HashMap<String, Received>,
     links: HashMap<String, String>,
@@ -268,14 +270,14 @@ impl Parts {
         self.layers.remove(&path)
     }
 
-    fn document(&self, path: &str) -> Result<&Vec<u8>, Error> {
+    fn document(&self, path: &str) -> Result<&Bytes, Error> {
         let path = self.follow(path);
         self.documents
             .get(&path)
             .ok_or_else(|| Error::Malformed(format!("the archive lacks {path}")))
     }
 
-    fn blob(&self, descriptor: &Descriptor) -> Result<&Vec<u8>, Error> {
+    fn blob(&self, descriptor: &Descriptor) -> Result<&Bytes, Error> {
         let bytes = self.document(&blob_path(&descriptor.digest))?;
         if Digest::of(bytes) == descriptor.digest {
             Ok(bytes)
@@ -299,6 +301,7 @@ impl Parts {
 
     fn docker_images(&self) -> Result<Vec<Found>, Error> {
         let items: Vec<ManifestItem> = parse("manifest.json", self.document("manifest.json")?)?;
+        few_enough(items.len())?;
         items
             .into_iter()
             .map(|item| {
@@ -319,7 +322,7 @@ impl Parts {
     }
 
     /// The OCI manifest beside a `manifest.json`, if the archive is both.
-    fn manifest_of(&self, config: &Digest) -> Option<Vec<u8>> {
+    fn manifest_of(&self, config: &Digest) -> Option<Bytes> {
         self.documents
             .iter()
             .filter(|(path, _)| path.starts_with("blobs/"))
@@ -334,6 +337,7 @@ impl Parts {
 
     fn oci_images(&self) -> Result<Vec<Found>, Error> {
         let index: Index = parse("index.json", self.document("index.json")?)?;
+        few_enough(index.manifests.len())?;
         let mut all = Vec::new();
         for descriptor in &index.manifests {
             if let Some(found) = self.oci_image(descriptor, 0)? {
@@ -403,6 +407,14 @@ fn is_image(config: &Descriptor) -> bool {
 
 fn blob_path(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
+}
+
+/// Every image named costs a look at the documents, however often the same one is named.
+fn few_enough(images: usize) -> Result<(), Error> {
+    if images > MAX_IMAGES {
+        return Err(Error::Malformed("the archive has too many images".into()));
+    }
+    Ok(())
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(what: &str, bytes: &[u8]) -> Result<T, Error> {

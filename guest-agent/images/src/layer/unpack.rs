@@ -25,6 +25,9 @@ use super::tree::{Dir, Tree, clean, split};
 use super::whiteout::{self, Mark};
 use crate::tar::{Entry, Kind, Reader};
 
+/// Most bytes of names and targets of links to files beneath, which are kept until the end; a bomb limit.
+const MAX_LINKS_SIZE: usize = 256 << 20;
+
 /// What came out of a layer's tar.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Unpacked {
@@ -53,6 +56,7 @@ pub(crate) fn unpack(input: impl BufRead, layer: &Path) -> Result<Unpacked, Laye
         tree,
         recipe,
         links,
+        links_size: 0,
         times,
         replaced: 0,
         size: 0,
@@ -81,6 +85,7 @@ struct Unpacking<'a> {
     recipe: Rc<RefCell<Recipe>>,
     /// Hard links to files that are not in this layer: name and target.
     links: Vec<(Vec<u8>, Vec<u8>)>,
+    links_size: usize,
     /// Directories' times, set last because making files changes them.
     times: Vec<(Vec<u8>, (i64, u32))>,
     replaced: u32,
@@ -305,10 +310,7 @@ impl Unpacking<'_> {
         let (parent, file) = split(&target);
         let from = self.tree.existing(parent)?;
         let Some(from) = from else {
-            return {
-                self.links.push((path, target));
-                Ok(())
-            };
+            return self.link_beneath(path, target);
         };
         let (file, name_os) = (OsStr::from_bytes(file), OsStr::from_bytes(name));
         let link = |dir: &Dir| rustix::fs::linkat(&from, file, dir, name_os, AtFlags::empty());
@@ -317,9 +319,19 @@ impl Unpacking<'_> {
                 self.make_way(dir, name)?;
                 link(dir)?;
             }
-            Err(Errno::NOENT) => self.links.push((path, target)),
+            Err(Errno::NOENT) => self.link_beneath(path, target)?,
             other => other?,
         }
+        Ok(())
+    }
+
+    /// Remembers a hard link to a file that is not in this layer.
+    fn link_beneath(&mut self, path: Vec<u8>, target: Vec<u8>) -> Result<(), Fault> {
+        self.links_size += path.len() + target.len();
+        if self.links_size > MAX_LINKS_SIZE {
+            return Err(io::Error::other("too many links to files of layers beneath").into());
+        }
+        self.links.push((path, target));
         Ok(())
     }
 

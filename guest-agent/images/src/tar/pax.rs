@@ -16,6 +16,9 @@ pub(crate) struct Overrides {
     pub(crate) sparse: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
+/// More than Linux can list of one file.
+const MAX_XATTRS: usize = 4096;
+
 const BAD: TarError = TarError::Header("malformed pax record");
 
 impl Overrides {
@@ -42,6 +45,9 @@ impl Overrides {
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), TarError> {
         if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
             self.xattrs.retain(|(known, _)| known != name);
+            if self.xattrs.len() > MAX_XATTRS {
+                return Err(TarError::Header("too many extended attributes"));
+            }
             self.xattrs.push((name.to_vec(), value.to_vec()));
             return Ok(());
         }

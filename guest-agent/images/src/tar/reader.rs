@@ -147,7 +147,7 @@ impl<R: BufRead, T: Record> Reader<R, T> {
         let mut entry = plain(&header, long)?;
         let pax_sparse = sparse::from_pax(long)?;
         long.apply(&mut entry);
-        let length = long.size.map_or_else(|| size_of(&header), Ok)?;
+        let length = long.size.map_or_else(|| size_of(&header), limited)?;
         let in_stream = if has_content(entry.kind) { length } else { 0 };
         entry.size = in_stream;
         entry.payload = in_stream;
@@ -208,6 +208,10 @@ impl<R: BufRead, T: Record> Reader<R, T> {
 fn size_of(header: &Header<'_>) -> Result<u64, TarError> {
     let size =
         u64::try_from(header.number(124..136)?).map_err(|_| TarError::Header("negative size"))?;
+    limited(size)
+}
+
+fn limited(size: u64) -> Result<u64, TarError> {
     // Far beyond any file system, and it keeps the arithmetic behind it from overflowing.
     if size > 1 << 60 {
         Err(TarError::TooLong { what: "file", size })

@@ -9,7 +9,7 @@ use proa_kernel::mount::{self, Change, attribute, propagation};
 use proa_kernel::namespace::{self, Namespaces};
 use proa_kernel::resolve;
 use proa_kernel::{keyring, loopback, message, process, terminal, user};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::hooks::{self, HookState};
@@ -286,7 +286,8 @@ fn null_device(root: BorrowedFd<'_>) -> std::io::Result<OwnedFd> {
         Mode::empty(),
     )?;
     let stat = rustix::fs::fstat(&inside)?;
-    if stat.st_rdev == rustix::fs::makedev(1, 3) {
+    let character = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
+    if character && stat.st_rdev == rustix::fs::makedev(1, 3) {
         return Ok(inside);
     }
     Err(std::io::Error::from_raw_os_error(libc::ENODEV))
