@@ -162,7 +162,8 @@ async fn resolve_one(
     };
     Ok(Mounted {
         target,
-        read_only,
+        // An image's files are those of every container made from it.
+        read_only: read_only || matches!(what, Source::Image { .. }),
         what,
     })
 }
@@ -298,7 +299,7 @@ fn ready_one(engine: &Engine, definition: &Definition, mount: &Mounted) -> Resul
     Ok(MountPoint {
         destination: mount.target.clone(),
         origin,
-        read_only: mount.read_only,
+        read_only: mount.read_only || matches!(mount.what, Source::Image { .. }),
     })
 }
 

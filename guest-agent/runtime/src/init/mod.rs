@@ -100,7 +100,7 @@ pub fn spawn(plan: &Plan, fds: &SpawnFds<'_>) -> Result<Spawned, StartError> {
     };
     let cloned = if needs_helper(plan, &joins) {
         let run = |channel| child::run(plan, sources, &[], fds, channel);
-        let helper = join::clone_beside(&Target::Each(&joins), &options, theirs, run)?;
+        let helper = join::clone_beside(&Target::Each(&joins), &options, theirs, || Ok(()), run)?;
         join::cloned(&ours, &helper)?
     } else {
         match process::clone3(&options).during(Step::Clone, "")? {
@@ -136,7 +136,10 @@ pub fn spawn_exec(
         sibling: false,
     };
     let run = |channel: Channel| child::run_exec(plan, fds, channel);
-    let helper = join::clone_beside(&Target::Process(init, kinds), &options, theirs, run)?;
+    // The container's own `/proc` is not to be trusted with its confinement.
+    let prepare = || credentials::label(&plan.process);
+    let target = Target::Process(init, kinds);
+    let helper = join::clone_beside(&target, &options, theirs, prepare, run)?;
     let cloned = join::cloned(&ours, &helper)?;
     finish(cloned, None, &ours, None, &plan.process)
 }
