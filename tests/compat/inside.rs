@@ -135,6 +135,7 @@ fn facts(output: &str) -> Facts {
         let line = line.trim_end();
         let (key, value) = line
             .split_once(": ")
+            .or_else(|| line.split_once(":\t"))
             .unwrap_or_else(|| (line.trim_end_matches(':'), ""));
         let mut unique = key.to_owned();
         for number in 2.. {

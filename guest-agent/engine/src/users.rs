@@ -81,6 +81,8 @@ fn resolve(passwd: &str, group: &str, user: &str, extra: &[String]) -> Result<Us
     for wanted in extra {
         additional.insert(find_group(group, wanted)?);
     }
+    // A process that drops its first group must not escape what the group is denied (CVE-2022-36109).
+    additional.insert(gid);
     let home = home
         .filter(|home| !home.is_empty())
         .unwrap_or("/")
@@ -136,13 +138,13 @@ mod tests {
 
     #[test]
     fn users_are_found_by_name_and_number() {
-        check("", &[], "0:0 [29] /root");
-        check("web", &[], "33:34 [29, 44] /var/www");
-        check("33", &[], "33:34 [29, 44] /var/www");
-        check("1000", &[], "1000:0 [] /");
-        check("1000:1000", &[], "1000:1000 [] /");
-        check("web:video", &[], "33:44 [] /var/www");
-        check("web:video", &["audio", "7"], "33:44 [7, 29] /var/www");
+        check("", &[], "0:0 [0, 29] /root");
+        check("web", &[], "33:34 [29, 34, 44] /var/www");
+        check("33", &[], "33:34 [29, 34, 44] /var/www");
+        check("1000", &[], "1000:0 [0] /");
+        check("1000:1000", &[], "1000:1000 [1000] /");
+        check("web:video", &[], "33:44 [44] /var/www");
+        check("web:video", &["audio", "7"], "33:44 [7, 29, 44] /var/www");
         check(
             "nobody",
             &[],

@@ -13,6 +13,7 @@ type Set = BTreeMap<String, Empty>;
 pub(crate) fn merge(user: &mut ContainerConfig, image: &ContainerDefaults) {
     fill(&mut user.user, &image.user);
     fill(&mut user.working_dir, &image.working_dir);
+    user.working_dir = clean(&user.working_dir);
     fill(&mut user.stop_signal, &image.stop_signal);
     if user
         .entrypoint
@@ -58,6 +59,22 @@ pub(crate) fn command_line(config: &mut ContainerConfig) -> Result<Vec<String>> 
         return Err(Error::bad("no command specified"));
     }
     Ok(command)
+}
+
+/// An absolute path without `.`, `..` and doubled slashes; any other text as it is.
+fn clean(path: &str) -> String {
+    if !path.starts_with('/') {
+        return path.to_owned();
+    }
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
 }
 
 fn fill(own: &mut String, other: &str) {

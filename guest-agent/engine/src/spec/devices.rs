@@ -137,13 +137,14 @@ pub(super) fn rules(
                 .build()?,
         ]);
     }
-    // Null, zero, full, random, urandom, tty, console, and the pseudo-terminals of the container's own devpts.
+    // Null, zero, full, random, urandom, tun, tty, console, and the pseudo-terminals of the container's own devpts.
     let always = [
         (1, 3),
         (1, 5),
         (1, 7),
         (1, 8),
         (1, 9),
+        (10, 200),
         (5, 0),
         (5, 1),
         (5, 2),

@@ -86,7 +86,12 @@ pub(super) fn link(root: BorrowedFd<'_>) -> Result<(), StartError> {
         ("pts/ptmx", "ptmx"),
     ];
     let dev = resolve::make_directories(root, Path::new("/dev")).during(Step::Device, "/dev")?;
+    // A kernel built without it would leave a dead link.
+    let has_kcore = rustix::fs::access(c"/proc/kcore", rustix::fs::Access::EXISTS).is_ok();
     for (target, name) in LINKS {
+        if name == "core" && !has_kcore {
+            continue;
+        }
         match rustix::fs::symlinkat(target, &dev, name) {
             Err(Errno::EXIST) => {}
             other => other.during(Step::Device, name)?,

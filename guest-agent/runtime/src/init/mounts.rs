@@ -49,12 +49,13 @@ fn place_bind(root: BorrowedFd<'_>, target: &Path, tree: &OwnedFd) -> io::Result
 }
 
 fn place_new(root: BorrowedFd<'_>, plan: &MountPlan, system: &FileSystem) -> io::Result<()> {
+    let covers = system.fstype == "tmpfs" && resolve::locate(root, plan.target.as_path()).is_ok();
     let target = match system.fstype.as_str() {
         // A link in the image must not decide where the kernel's own files appear.
         "proc" | "sysfs" => plain_directory(root, &plan.target)?,
         _ => resolve::locate_or_make(root, &plan.target, Kind::Directory)?,
     };
-    let mounted = make(system, plan.set, target.as_fd())?;
+    let mounted = make(system, plan.set, covers.then(|| target.as_fd()))?;
     if system.copy_up {
         copy_up::copy(target.as_fd(), mounted.as_fd())?;
     }
@@ -81,8 +82,12 @@ fn plain_directory(root: BorrowedFd<'_>, path: &Path) -> io::Result<OwnedFd> {
     }
 }
 
-/// A new tmpfs without a mode of its own takes that of the directory it covers.
-fn make(system: &FileSystem, attributes: u64, target: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+/// A new tmpfs without a mode of its own takes that of the directory it covers, if there was one.
+fn make(
+    system: &FileSystem,
+    attributes: u64,
+    covered: Option<BorrowedFd<'_>>,
+) -> io::Result<OwnedFd> {
     let config = Configuring::new(&system.fstype)?;
     if !system.source.is_empty() {
         config.set("source", system.source.as_str())?;
@@ -93,8 +98,10 @@ fn make(system: &FileSystem, attributes: u64, target: BorrowedFd<'_>) -> io::Res
             None => config.set_flag(key)?,
         }
     }
-    if system.fstype == "tmpfs" && system.options.iter().all(|(key, _)| key != "mode") {
-        let mode = rustix::fs::fstat(target)?.st_mode & 0o7777;
+    if let Some(covered) = covered
+        && system.options.iter().all(|(key, _)| key != "mode")
+    {
+        let mode = rustix::fs::fstat(covered)?.st_mode & 0o7777;
         config.set("mode", format!("{mode:o}").as_str())?;
     }
     config.mount(attributes)
