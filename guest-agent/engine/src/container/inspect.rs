@@ -178,12 +178,20 @@ fn graph_driver(definition: &Definition, folder: &Path) -> GraphDriver {
     }
 }
 
-/// The mounts that documents show: what is not memory.
+/// The mounts that documents show.
 pub(super) fn mount_points(definition: &Definition) -> Vec<MountPoint> {
-    definition.mounts.iter().filter_map(mount_point).collect()
+    // What `--tmpfs` asked for is shown in the host configuration alone.
+    let by_option = |target: &String| {
+        let wanted = definition.host.tmpfs.as_ref();
+        wanted.is_some_and(|wanted| wanted.contains_key(target))
+    };
+    let shown = definition.mounts.iter().filter(|mount| {
+        !(matches!(mount.what, Source::Tmpfs { .. }) && by_option(&mount.target))
+    });
+    shown.map(mount_point).collect()
 }
 
-fn mount_point(mount: &Mounted) -> Option<MountPoint> {
+fn mount_point(mount: &Mounted) -> MountPoint {
     let common = MountPoint {
         destination: mount.target.clone(),
         rw: !mount.read_only,
@@ -195,30 +203,32 @@ fn mount_point(mount: &Mounted) -> Option<MountPoint> {
             propagation,
             mode,
             ..
-        } => Some(MountPoint {
+        } => MountPoint {
             kind: "bind".to_owned(),
             source: path.display().to_string(),
             mode: mode.clone(),
             propagation: propagation.clone(),
             ..common
-        }),
+        },
         Source::Volume {
             name, path, mode, ..
-        } => Some(MountPoint {
+        } => MountPoint {
             kind: "volume".to_owned(),
             name: name.clone(),
             source: path.display().to_string(),
             driver: "local".to_owned(),
             mode: mode.clone(),
             ..common
-        }),
-        // `--tmpfs` is shown in the host configuration alone.
-        Source::Tmpfs { .. } => None,
-        Source::Image { reference, .. } => Some(MountPoint {
+        },
+        Source::Tmpfs { .. } => MountPoint {
+            kind: "tmpfs".to_owned(),
+            ..common
+        },
+        Source::Image { reference, .. } => MountPoint {
             kind: "image".to_owned(),
             source: reference.clone(),
             ..common
-        }),
+        },
     }
 }
 
