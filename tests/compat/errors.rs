@@ -393,7 +393,10 @@ fn bad_requests_are_answered_with_docker_s_status_and_words() {
                 &[("Content-Type", "application/json")],
                 body.as_bytes(),
             );
-            let created = answer.try_json()["Id"].as_str().unwrap_or("no id").to_owned();
+            let created = answer.try_json()["Id"]
+                .as_str()
+                .unwrap_or("no id")
+                .to_owned();
             let mut words = answer
                 .json_or_text()
                 .trim_end()

@@ -3,7 +3,7 @@
 use proa_protocol::{ContainerConfig, HostConfig, RestartPolicy};
 
 use super::signal;
-use crate::{Error, Result, spec};
+use crate::{Error, Result};
 
 /// The least memory a container can start with.
 const MINIMUM_MEMORY: i64 = 6 << 20;
@@ -37,8 +37,6 @@ pub(crate) fn all(
     if host.shm_size < 0 {
         return Err(Error::bad("SHM size can not be less than 0"));
     }
-    capabilities("CapAdd", host.cap_add.as_deref().unwrap_or_default())?;
-    capabilities("CapDrop", host.cap_drop.as_deref().unwrap_or_default())?;
     extra_hosts(host)?;
     capabilities(host)?;
     mount_types(host)?;
@@ -68,19 +66,6 @@ pub(crate) fn all(
         ));
     }
     limits(host, facts)
-}
-
-fn capabilities(list: &str, names: &[String]) -> Result<()> {
-    match names.iter().find(|name| !spec::is_capability(name)) {
-        Some(name) => {
-            let name = name.to_ascii_uppercase();
-            let name = name.strip_prefix("CAP_").unwrap_or(&name);
-            Err(Error::bad(format!(
-                "invalid {list}: unknown capability: \"CAP_{name}\""
-            )))
-        }
-        None => Ok(()),
-    }
 }
 
 fn process(config: &ContainerConfig) -> Result<()> {

@@ -185,9 +185,10 @@ pub(super) fn mount_points(definition: &Definition) -> Vec<MountPoint> {
         let wanted = definition.host.tmpfs.as_ref();
         wanted.is_some_and(|wanted| wanted.contains_key(target))
     };
-    let shown = definition.mounts.iter().filter(|mount| {
-        !(matches!(mount.what, Source::Tmpfs { .. }) && by_option(&mount.target))
-    });
+    let shown = definition
+        .mounts
+        .iter()
+        .filter(|mount| !(matches!(mount.what, Source::Tmpfs { .. }) && by_option(&mount.target)));
     shown.map(mount_point).collect()
 }
 

@@ -44,11 +44,6 @@ fn parse(name: &str) -> Result<Wanted, SpecError> {
         .map_err(|_| SpecError::Capability(name.to_owned()))
 }
 
-/// Whether `--cap-add` and `--cap-drop` take this word.
-pub fn is_known(name: &str) -> bool {
-    parse(name).is_ok()
-}
-
 /// The set in effect. `held` is what the engine itself has; privileged containers and `ALL` get all of that.
 pub fn effective(
     add: &[String],

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use oci_spec::runtime::{LinuxBuilder, LinuxSeccomp, RootBuilder, Spec, SpecBuilder};
 use proa_protocol::models::{ContainerConfig, HostConfig};
 
-pub use capabilities::{effective as effective_capabilities, is_known as is_capability};
+pub use capabilities::effective as effective_capabilities;
 pub use devices::Node;
 pub use limits::resources;
 pub use mounts::{MountPoint, Origin};
