@@ -166,7 +166,8 @@ impl Exec {
                 "start an exec: the monitor's answer is not understood",
             )),
             Err(Refusal::Start(error)) => {
-                self.end(error.exit_code().min(127));
+                // What fails before the command is tried counts as "cannot be run".
+                self.end(if error.exit_code() == 127 { 127 } else { 126 });
                 Err(failed(
                     &error,
                     &self
@@ -191,12 +192,7 @@ impl Exec {
     fn plan(&self, engine: &Engine, running: &Running, config: &ExecStartBody) -> Result<ExecPlan> {
         let kit = kit(engine, &self.0.container, running)?;
         let process = self.process(engine, kit, config)?;
-        let seccomp = if self.0.record.body.privileged {
-            Some(proa_runtime::plan::SeccompPlan::default())
-        } else {
-            None
-        };
-        ExecPlan::new(&kit.plan, &process, seccomp).map_err(|error| Error::bad(error.to_string()))
+        ExecPlan::new(&kit.plan, &process, None).map_err(|error| Error::bad(error.to_string()))
     }
 
     /// The container's own process section with what the exec says instead.
