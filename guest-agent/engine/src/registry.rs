@@ -53,6 +53,7 @@ impl Registry {
             id: id.clone(),
             line,
             engine: Arc::downgrade(engine),
+            health: Mutex::default(),
         });
         let mut entries = lock(&self.0);
         entries.names.insert(name, id.clone());

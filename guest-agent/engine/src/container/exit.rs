@@ -97,7 +97,7 @@ impl Task {
                 tracing::warn!(%id, %error, "deleting the cgroup of an ended container failed");
             }
         }));
-        if !again {
+        if !again && !self.keep_once {
             self.remove_if_asked_for(engine).await;
         }
     }
@@ -171,6 +171,9 @@ impl Task {
 
     /// The engine was opened: what ended meanwhile and what the machine's end stopped is started again by policy.
     pub(super) async fn resume(&mut self, engine: &Arc<Engine>) {
+        if let Some(running) = self.state.live() {
+            self.watch_health(engine, running);
+        }
         let State::Exited(exit) = &self.state else {
             return;
         };

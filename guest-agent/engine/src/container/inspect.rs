@@ -10,11 +10,13 @@ use proa_protocol::{
 use super::{
     Container,
     definition::{Definition, Mounted, Source},
-    files, log_config,
+    files,
+    health::Health,
+    log_config,
     state::{Ended, State},
     task::Published,
 };
-use crate::{Engine, Result, clock, error::Context};
+use crate::{Engine, Result, clock, engine::lock, error::Context};
 
 impl Container {
     /// Its whole document. `size` adds what its root takes.
@@ -22,6 +24,7 @@ impl Container {
         let engine = self.engine()?;
         let seen = self.seen();
         let mut document = document(&engine, &seen);
+        document.state.health = lock(&self.health).as_ref().map(Health::document);
         document.exec_ids = engine.execs.of(&self.id);
         if size {
             let (own, root) = self.size().await?;

@@ -9,12 +9,13 @@ use regex_lite::Regex;
 use super::{
     Container,
     definition::{Definition, Source},
+    health::Health,
     inspect,
     state::State,
     status,
     task::Published,
 };
-use crate::{Engine, Error, Filters, Result, clock};
+use crate::{Engine, Error, Filters, Result, clock, engine::lock};
 
 /// Which containers to list.
 #[derive(Clone, Debug, Default)]
@@ -67,12 +68,15 @@ impl Engine {
             .into_iter()
             .map(|container| (container.clone(), container.seen()))
             .collect();
-        found.retain(|(_, seen)| !seen.removed && wanted.accepts(self, seen));
+        found.retain(|(container, seen)| {
+            !seen.removed && wanted.accepts(self, seen) && wanted.accepts_health(container)
+        });
         found.sort_by_key(|(_, seen)| std::cmp::Reverse(seen.definition.created));
         found.truncate(options.limit.unwrap_or(usize::MAX));
         let mut summaries = Vec::with_capacity(found.len());
         for (container, seen) in found {
             let mut summary = summary(self, &seen);
+            summary.status += &health_note(&container, &seen);
             if options.size {
                 (summary.size_rw, summary.size_root_fs) = container.size().await?;
             }
@@ -160,10 +164,16 @@ impl<'a> Wanted<'a> {
             && self
                 .filters
                 .any("publish", |port| publishes(definition, port))
-            && self.filters.any("health", |health| health == "none")
             && self
                 .filters
                 .any("is-task", |truth| matches!(truth, "false" | "0"))
+    }
+
+    fn accepts_health(&self, container: &Container) -> bool {
+        let health = lock(&container.health)
+            .as_ref()
+            .map_or("none", Health::name);
+        self.filters.any("health", |wanted| wanted == health)
     }
 
     fn accepts_state(&self, seen: &Published) -> bool {
@@ -283,6 +293,16 @@ fn summary(engine: &Engine, seen: &Published) -> ContainerSummary {
         },
         mounts: inspect::mount_points(definition),
         ..ContainerSummary::default()
+    }
+}
+
+/// What stands behind the time a container with health checks is up.
+fn health_note(container: &Container, seen: &Published) -> String {
+    let health = lock(&container.health);
+    match (health.as_ref().map(Health::name), &seen.state) {
+        (Some("starting"), State::Running(_)) => " (health: starting)".to_owned(),
+        (Some(health), State::Running(_)) => format!(" ({health})"),
+        _ => String::new(),
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod definition;
 pub(crate) mod detach;
 mod exit;
 mod files;
+mod health;
 mod inspect;
 mod kill;
 pub(crate) mod launch;
@@ -39,7 +40,7 @@ mod wait;
 
 use std::{
     ops::Deref,
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex, Weak},
 };
 
 use proa_protocol::TextMap;
@@ -65,6 +66,8 @@ pub struct Shared {
     pub(crate) id: Id,
     pub(crate) line: Line,
     pub(crate) engine: Weak<Engine>,
+    /// What its health checks found in this run, if it has any.
+    pub(crate) health: Mutex<Option<health::Health>>,
 }
 
 impl Deref for Container {

@@ -55,6 +55,7 @@ impl Task {
         self.back_off = super::task::FIRST_BACK_OFF;
         self.history.manually_stopped = false;
         self.history.restarts = 0;
+        self.keep_once = false;
         self.launch(engine).await?;
         Ok(Started::Now)
     }
@@ -121,6 +122,7 @@ impl Task {
     }
 
     async fn launched(&mut self, engine: &Arc<Engine>, running: Running) -> Result<()> {
+        self.watch_health(engine, &running);
         self.history.running = Some(running.started);
         self.enter(State::Running(running));
         self.tell(engine, "start", &[]);
@@ -130,6 +132,15 @@ impl Task {
         }
         // Whether it is started again after a boot must not be forgotten.
         self.commit_history(engine).await
+    }
+
+    /// Begins with the health checks of a run.
+    pub(super) fn watch_health(&self, engine: &Engine, running: &Running) {
+        if self.definition.config.healthcheck.is_some()
+            && let Ok(container) = engine.container(self.id())
+        {
+            super::health::watch(&container, &self.definition, running);
+        }
     }
 
     /// Two runs must not have one upper directory mounted at once.

@@ -84,6 +84,8 @@ pub(crate) enum Request {
     Event(Arc<Link>, Event),
     /// The monitor's connection ended.
     MonitorGone(Arc<Link>),
+    /// A restart is under way: the end that comes now is not the last.
+    KeepOnce,
     /// The back-off is over.
     Restart {
         attempt: u64,
@@ -126,6 +128,8 @@ pub(crate) struct Task {
     /// Tells one back-off from the next.
     pub(super) attempt: u64,
     pub(super) back_off: Duration,
+    /// The next end does not remove it, whatever its configuration says.
+    pub(super) keep_once: bool,
     /// Keeps its layers.
     pub(super) _hold: Option<Hold>,
 }
@@ -180,6 +184,7 @@ pub(crate) fn begin(engine: &Arc<Engine>, beginning: Beginning) -> Line {
         clearing: None,
         attempt: 0,
         back_off: FIRST_BACK_OFF,
+        keep_once: false,
         _hold: beginning.hold,
     };
     tokio::spawn(task.run(inbox));
@@ -241,6 +246,7 @@ impl Task {
             Request::Event(link, event) => self.hear(engine, &link, event).await,
             Request::MonitorGone(link) => self.monitor_gone(engine, &link).await,
             Request::Restart { attempt } => self.restart_now(engine, attempt).await,
+            Request::KeepOnce => self.keep_once = true,
             Request::Resume => self.resume(engine).await,
         }
     }
