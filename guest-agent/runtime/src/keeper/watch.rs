@@ -171,7 +171,7 @@ impl Keeper {
             .filter_map(|pid| pid.parse().ok())
         {
             let ours = self.monitors.iter().any(|monitor| monitor.pid == pid) || self.serve.is(pid);
-            if !ours {
+            if !ours && left_by(monitor.cgroup.as_deref(), pid) {
                 let _ = process::signal_pid(pid, libc::SIGKILL);
             }
         }
@@ -252,9 +252,43 @@ impl Keeper {
     }
 }
 
+/// Whether a process is of the container at `path`, or was to become one. Children may be of other containers too: who
+/// shares the host's processes has its daemons adopted here.
+fn left_by(path: Option<&str>, pid: i32) -> bool {
+    let groups = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/cgroup"));
+    match (groups(&pid.to_string()), groups("self")) {
+        (Ok(its), Ok(own)) => its == own || path.is_some_and(|path| is_below(&its, path)),
+        // It is gone.
+        (Err(_), _) | (Ok(_), Err(_)) => false,
+    }
+}
+
+/// Whether a line of `/proc/<pid>/cgroup` names the cgroup `path`, which begins at a base of ours, or one below.
+fn is_below(groups: &str, path: &str) -> bool {
+    let path = format!("/{}/", path.trim_matches('/'));
+    groups
+        .lines()
+        .filter_map(|line| line.splitn(3, ':').nth(2))
+        .any(|group| format!("{group}/").contains(&path))
+}
+
 /// Finds its way about the cgroups only now, so that the keeper stays small.
 fn kill_cgroup(path: &str) -> Result<(), Box<dyn std::error::Error>> {
     Ok(Hierarchy::detect()?
         .open(&path.parse::<CgroupPath>()?)
         .kill()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_below;
+
+    #[test]
+    fn a_process_is_told_by_its_cgroup() {
+        let groups = "5:memory:/base/proa/abc\n0::/base";
+        assert!(is_below(groups, "proa/abc"));
+        assert!(is_below("0::/proa/abc/system.slice", "/proa/abc"));
+        assert!(!is_below(groups, "proa/ab"));
+        assert!(!is_below(groups, "proa/def"));
+    }
 }
