@@ -78,7 +78,7 @@ impl Server {
         self: Arc<Self>,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     ) {
-        self.connections.fetch_add(1, Ordering::AcqRel);
+        let _counted = Counted::new(&self);
         let server = self.clone();
         let service = service_fn(move |request| {
             let server = server.clone();
@@ -102,7 +102,22 @@ impl Server {
         if let Err(e) = ended {
             tracing::debug!("a connection broke: {e}");
         }
-        self.connections.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// One of the connections that an orderly stop waits for, however it ends.
+struct Counted(Arc<Server>);
+
+impl Counted {
+    fn new(server: &Arc<Server>) -> Self {
+        server.connections.fetch_add(1, Ordering::AcqRel);
+        Counted(Arc::clone(server))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
