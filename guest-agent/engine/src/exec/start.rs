@@ -41,7 +41,7 @@ impl Exec {
         };
         let running = self.claim()?;
         let started = self
-            .start(&running, config, streams, record.attach_stdin)
+            .start(running, config, streams, record.attach_stdin)
             .await;
         let tty = record.tty;
         match started {
@@ -82,7 +82,7 @@ impl Exec {
             stdout: false,
             stderr: false,
         };
-        self.start(&running, config, none, false).await.map(|_| ())
+        self.start(running, config, none, false).await.map(|_| ())
     }
 
     /// It is started once.
@@ -114,18 +114,30 @@ impl Exec {
         refused.map_or(Ok(running), |words| Err(Error::conflict(words)))
     }
 
+    /// Goes on when the caller goes away: what was claimed is started, or has failed.
     async fn start(
         &self,
-        running: &Running,
+        running: Running,
         config: ExecStartBody,
         streams: Streams,
         stdin: bool,
     ) -> Result<(tokio::net::UnixStream, Option<std::os::fd::OwnedFd>)> {
-        let outcome = self.start_phases(running, config, streams, stdin).await;
-        if outcome.is_err() && *self.0.progress.borrow() == Progress::Starting {
+        let exec = self.clone();
+        let start = tokio::spawn(async move {
+            let outcome = exec.start_phases(&running, config, streams, stdin).await;
+            exec.settle_start(outcome.is_err());
+            outcome
+        });
+        let outcome = start.await.context(|| format!("start exec {}", self.id()));
+        self.settle_start(outcome.is_err());
+        outcome?
+    }
+
+    /// A start that failed must not look as if it were under way.
+    fn settle_start(&self, failed: bool) {
+        if failed && *self.0.progress.borrow() == Progress::Starting {
             self.end(126);
         }
-        outcome
     }
 
     async fn start_phases(
