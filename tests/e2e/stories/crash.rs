@@ -207,6 +207,28 @@ fn killing_a_monitor_ends_its_container_and_nothing_else() {
 }
 
 #[test]
+fn a_monitor_that_does_not_answer_keeps_its_container() {
+    let engine = Engine::start();
+    let agent = &engine.agent;
+    let id = engine.shell("sleep 1000", &json!({}));
+    let pid = pid_of(agent, &id);
+    let monitor = parent(pid).unwrap();
+    send("STOP", monitor);
+    kill_serve(agent);
+    let state = &agent.inspect(&id)["State"];
+    assert_ne!(state["Error"], "", "{state}");
+    let refused = agent
+        .api()
+        .post(&format!("/containers/{id}/start"), &Value::Null);
+    assert_eq!(refused.status, 409);
+    assert_eq!(parent(pid), Some(monitor), "the container runs on");
+    send("CONT", monitor);
+    kill_serve(agent);
+    assert_eq!(pid_of(agent, &id), pid);
+    engine.agent.assert_nothing_left();
+}
+
+#[test]
 fn killing_the_keeper_leaves_containers_that_the_next_engine_finds() {
     let mut engine = Engine::start();
     let writes = engine.shell(&writer(), &json!({}));

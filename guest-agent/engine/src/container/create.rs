@@ -162,6 +162,7 @@ impl Engine {
             history,
             hold: Some(hold),
             execs: Vec::new(),
+            out_of_reach: None,
         };
         let line = task::begin(self, beginning);
         self.containers

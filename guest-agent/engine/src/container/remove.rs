@@ -123,6 +123,7 @@ impl Task {
             return Err(error);
         }
         let folders = [engine.paths.run_container(&id), engine.paths.container(&id)];
+        self.must_be_in_reach(engine)?;
         let removal = tokio::task::spawn_blocking(move || {
             folders
                 .iter()

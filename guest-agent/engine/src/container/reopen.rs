@@ -1,9 +1,15 @@
 //! Finding again, after this process was started anew, what is kept and what runs.
 
-use std::{collections::HashSet, fs, path::Path, sync::Arc};
+use std::{
+    collections::HashSet,
+    fs,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use proa_images::Hold;
-use proa_runtime::client::{self, Hello, Monitor};
+use proa_runtime::client::{self, ConnectError, Hello, Monitor};
 
 use super::{
     definition::Definition,
@@ -12,9 +18,15 @@ use super::{
     link::Link,
     mounts,
     state::{Ended, Exit, History, Running, State},
-    task::{Beginning, DEFINITION_FILE, HISTORY_FILE},
+    task::{Beginning, DEFINITION_FILE, HISTORY_FILE, Task},
 };
-use crate::{Engine, clock, paths::Paths};
+use crate::{Engine, Error, Result, clock, error::Context, paths::Paths};
+
+/// How long a monitor that is there is asked again, if it does not answer or descriptors are short.
+const ASKING: Duration = Duration::from_secs(10);
+
+/// The wait between two such tries.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Every container that was kept: in the database, and beside its running state.
 pub(crate) fn collect(paths: &Paths, stored: Vec<(String, String)>) -> Vec<(Definition, History)> {
@@ -55,15 +67,28 @@ pub(crate) async fn find(
     hold: Option<Hold>,
 ) -> Beginning {
     let folder = engine.paths.run_container(&definition.id);
-    let found = tokio::task::spawn_blocking(move || Monitor::connect(&folder)).await;
+    let found = tokio::task::spawn_blocking(move || reach(&folder)).await;
     let mut execs = Vec::new();
-    let state = match found {
+    let found = match found {
         Ok(Ok((monitor, hello))) => {
             let state = connected(engine, &definition, &mut history, monitor, &hello);
             execs = hello.execs;
             state
         }
-        Ok(Err(_)) | Err(_) => without_monitor(engine, &definition, &mut history),
+        Ok(Err(ConnectError::Gone(_))) => Ok(without_monitor(engine, &definition, &mut history)),
+        Ok(Err(error)) => Err(Error::internal("it cannot be reached").with(error)),
+        Err(error) => Err(Error::internal("it cannot be reached").with(error)),
+    };
+    let (state, out_of_reach) = match found {
+        Ok(state) => (state, None),
+        Err(error) => {
+            let why = error.told();
+            tracing::error!(id = %definition.id, why, "a container runs on without the engine");
+            let started = history.running.unwrap_or_else(clock::now);
+            let words = format!("the container may still run, but {why}");
+            let seen = lost(started, 255, &words);
+            (State::Exited(seen), Some(words))
+        }
     };
     Beginning {
         definition,
@@ -71,6 +96,38 @@ pub(crate) async fn find(
         history,
         hold,
         execs,
+        out_of_reach,
+    }
+}
+
+/// Only a monitor that is not there is taken for dead: what a mere failure ends would be a live container.
+fn reach(folder: &Path) -> Result<(Monitor, Hello), ConnectError> {
+    let deadline = Instant::now() + ASKING;
+    loop {
+        match Monitor::connect(folder) {
+            Err(ConnectError::System { .. }) if Instant::now() < deadline => {
+                std::thread::sleep(PAUSE);
+            }
+            other => return other,
+        }
+    }
+}
+
+impl Task {
+    /// A run that cannot be reached must not meet a second one, nor lose its files.
+    pub(super) fn must_be_in_reach(&mut self, engine: &Engine) -> Result<()> {
+        let Some(why) = &self.out_of_reach else {
+            return Ok(());
+        };
+        let cgroup = engine.cgroups.open(&cgroup_path(&self.definition)?);
+        if cgroup.exists() && !cgroup.pids().is_ok_and(|pids| pids.is_empty()) {
+            return Err(Error::conflict(format!(
+                "{why}; end its processes, or start the engine that can reach it"
+            )));
+        }
+        self.out_of_reach = None;
+        clear(engine, &self.definition);
+        Ok(())
     }
 }
 
@@ -80,23 +137,14 @@ fn connected(
     history: &mut History,
     monitor: Monitor,
     hello: &Hello,
-) -> State {
+) -> Result<State> {
     let started = clock::from_nanoseconds(hello.started.time);
     if let Some(exit) = &hello.exit {
         clear(engine, definition);
-        return ended(history, Ended::Exited(exit_of(exit, started)));
+        return Ok(ended(history, Ended::Exited(exit_of(exit, started))));
     }
-    let link = match Link::new(monitor) {
-        Ok(link) => link,
-        Err(error) => {
-            tracing::error!(id = %definition.id, %error, "listening to a container's monitor failed");
-            return without_monitor(engine, definition, history);
-        }
-    };
-    let Ok(path) = cgroup_path(definition) else {
-        return without_monitor(engine, definition, history);
-    };
-    let cgroup = Arc::new(engine.cgroups.open(&path));
+    let link = Link::new(monitor).context(|| "listen to the container's monitor".into())?;
+    let cgroup = Arc::new(engine.cgroups.open(&cgroup_path(definition)?));
     history.running = Some(started);
     let running = Running {
         pid: hello.started.pid,
@@ -105,11 +153,11 @@ fn connected(
         cgroup,
         kit: Arc::default(),
     };
-    if running.cgroup.frozen() {
+    Ok(if running.cgroup.frozen() {
         State::Paused(running)
     } else {
         State::Running(running)
-    }
+    })
 }
 
 /// It has ended: as its monitor wrote down, or unseen.

@@ -62,6 +62,7 @@ impl Task {
 
     /// Makes it run, whoever asks.
     pub(super) async fn launch(&mut self, engine: &Arc<Engine>) -> Result<()> {
+        self.must_be_in_reach(engine)?;
         self.wait_for_the_last_run().await;
         if let Some(clearing) = self.clearing.take() {
             // Its failure was told there.

@@ -135,6 +135,10 @@ pub(crate) struct Task {
 }
 
 /// What the rest of the engine keeps of a container.
+    /// Why its monitor, which may live, cannot be talked to.
+    pub(super) out_of_reach: Option<String>,
+    /// How many restarts are under way.
+    pub(super) kept: u32,
 pub(crate) struct Line {
     pub(crate) requests: mpsc::UnboundedSender<Request>,
     pub(crate) published: watch::Receiver<Published>,
@@ -156,6 +160,8 @@ pub(crate) struct Beginning {
 /// Starts a container's task. A live state's link begins to be listened to.
 pub(crate) fn begin(engine: &Arc<Engine>, beginning: Beginning) -> Line {
     let (requests, inbox) = mpsc::unbounded_channel();
+    /// Why its monitor cannot be talked to, if one may be there.
+    pub(crate) out_of_reach: Option<String>,
     let definition = Arc::new(beginning.definition);
     if let Some(running) = beginning.state.live() {
         running.link.listen(requests.clone());
@@ -190,6 +196,8 @@ pub(crate) fn begin(engine: &Arc<Engine>, beginning: Beginning) -> Line {
     tokio::spawn(task.run(inbox));
     Line {
         requests,
+        out_of_reach: beginning.out_of_reach,
+        kept: 0,
         published: seen,
     }
 }
