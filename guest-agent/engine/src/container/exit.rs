@@ -97,7 +97,7 @@ impl Task {
                 tracing::warn!(%id, %error, "deleting the cgroup of an ended container failed");
             }
         }));
-        if !again && !self.keep_once {
+        if !again {
             self.remove_if_asked_for(engine).await;
         }
     }

@@ -93,7 +93,8 @@ impl Task {
         let Some(ended) = self.state.ended() else {
             return;
         };
-        if !self.definition.auto_remove() || matches!(self.state, State::Removing(_)) {
+        let stays = !self.definition.auto_remove() || self.kept > 0;
+        if stays || matches!(self.state, State::Removing(_)) {
             return;
         }
         if let Err(error) = self.take_apart(engine, ended, true).await {

@@ -55,7 +55,6 @@ impl Task {
         self.back_off = super::task::FIRST_BACK_OFF;
         self.history.manually_stopped = false;
         self.history.restarts = 0;
-        self.keep_once = false;
         self.launch(engine).await?;
         Ok(Started::Now)
     }

@@ -81,11 +81,13 @@ pub(crate) enum Request {
         answer: Answer<()>,
     },
     /// The monitor tells.
+    /// A restart begins: the end it brings removes nothing.
+    Keep,
+    /// It is over.
+    LetGo,
     Event(Arc<Link>, Event),
     /// The monitor's connection ended.
     MonitorGone(Arc<Link>),
-    /// A restart is under way: the end that comes now is not the last.
-    KeepOnce,
     /// The back-off is over.
     Restart {
         attempt: u64,
@@ -128,17 +130,15 @@ pub(crate) struct Task {
     /// Tells one back-off from the next.
     pub(super) attempt: u64,
     pub(super) back_off: Duration,
-    /// The next end does not remove it, whatever its configuration says.
-    pub(super) keep_once: bool,
     /// Keeps its layers.
-    pub(super) _hold: Option<Hold>,
-}
-
-/// What the rest of the engine keeps of a container.
     /// Why its monitor, which may live, cannot be talked to.
     pub(super) out_of_reach: Option<String>,
     /// How many restarts are under way.
     pub(super) kept: u32,
+    pub(super) _hold: Option<Hold>,
+}
+
+/// What the rest of the engine keeps of a container.
 pub(crate) struct Line {
     pub(crate) requests: mpsc::UnboundedSender<Request>,
     pub(crate) published: watch::Receiver<Published>,
@@ -190,14 +190,13 @@ pub(crate) fn begin(engine: &Arc<Engine>, beginning: Beginning) -> Line {
         clearing: None,
         attempt: 0,
         back_off: FIRST_BACK_OFF,
-        keep_once: false,
         _hold: beginning.hold,
+        out_of_reach: beginning.out_of_reach,
+        kept: 0,
     };
     tokio::spawn(task.run(inbox));
     Line {
         requests,
-        out_of_reach: beginning.out_of_reach,
-        kept: 0,
         published: seen,
     }
 }
@@ -252,9 +251,10 @@ impl Task {
                 drop(answer.send(self.remove(engine, volumes).await));
             }
             Request::Event(link, event) => self.hear(engine, &link, event).await,
+            Request::Keep => self.kept += 1,
+            Request::LetGo => self.let_go(engine).await,
             Request::MonitorGone(link) => self.monitor_gone(engine, &link).await,
             Request::Restart { attempt } => self.restart_now(engine, attempt).await,
-            Request::KeepOnce => self.keep_once = true,
             Request::Resume => self.resume(engine).await,
         }
     }
