@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use tokio::time::timeout;
+
 use super::{
     Container, mounts, signal,
     state::{Ended, State},
+    stop::AFTER_KILL,
     task::{Request, Task},
 };
 use crate::{Engine, Error, Kind, Result, db::Change, error::Context};
@@ -40,7 +43,15 @@ impl Container {
         let alive = seen.state.live().is_some() || matches!(seen.state, State::Restarting(_));
         if alive && options.force {
             self.end_with(signal::SIGKILL).await?;
-            self.ended_after(seen.exits).await;
+            timeout(AFTER_KILL, self.ended_after(seen.exits))
+                .await
+                .map_err(|_| {
+                    Error::internal(format!(
+                        "cannot remove container \"/{}\": could not kill: tried to kill container, but did not \
+                         receive an exit event",
+                        self.name()
+                    ))
+                })?;
         }
         let removed = self
             .ask(|answer| Request::Remove {
@@ -112,6 +123,7 @@ impl Task {
         ended: Ended,
         volumes: bool,
     ) -> Result<()> {
+        self.must_be_in_reach(engine)?;
         self.enter(State::Removing(ended.clone()));
         let id = self.definition.id.clone();
         if !self.definition.auto_remove()
@@ -124,7 +136,6 @@ impl Task {
             return Err(error);
         }
         let folders = [engine.paths.run_container(&id), engine.paths.container(&id)];
-        self.must_be_in_reach(engine)?;
         let removal = tokio::task::spawn_blocking(move || {
             folders
                 .iter()

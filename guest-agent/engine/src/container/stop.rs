@@ -11,7 +11,7 @@ use crate::{Error, Kind, Result, error::Context};
 const PATIENCE: i64 = 10;
 
 /// How long a killed process may take to be gone.
-const AFTER_KILL: Duration = Duration::from_secs(10);
+pub(super) const AFTER_KILL: Duration = Duration::from_secs(10);
 
 /// What a stop found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
