@@ -9,7 +9,7 @@ use super::{Container, state::State, task::Published};
 /// What to wait for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WaitCondition {
-    /// Until it does not run; at once if it does not.
+    /// Until it does not run, be it for a moment only; at once if it does not.
     #[default]
     NotRunning,
     /// Until it exits the next time.
@@ -46,7 +46,8 @@ fn holds(condition: WaitCondition, seen: &Published, exits: u64) -> bool {
     }
     match condition {
         WaitCondition::NotRunning => match &seen.state {
-            State::Running(_) | State::Paused(_) | State::Restarting(_) => false,
+            // It was away for a moment if a policy has started it again.
+            State::Running(_) | State::Paused(_) | State::Restarting(_) => seen.exits > exits,
             State::Created(_) | State::Exited(_) | State::Removing(_) => true,
         },
         WaitCondition::NextExit => seen.exits > exits,
