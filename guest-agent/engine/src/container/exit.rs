@@ -178,13 +178,19 @@ impl Task {
             return;
         };
         let exit = exit.clone();
-        if restarts(&self.definition, &self.history, &exit) {
+        if self.out_of_reach.is_none() && resumes(&self.definition, &self.history, &exit) {
+            self.history.manually_stopped = false;
             self.enter(State::Restarting(exit));
             self.attempt += 1;
             let attempt = self.attempt;
             self.restart_now(engine, attempt).await;
         }
     }
+}
+
+/// Whether the policy wants it started with the engine: `always` means it, even if a user had stopped it.
+fn resumes(definition: &Definition, history: &History, exit: &Exit) -> bool {
+    definition.restart_policy() == RestartPolicy::Always || restarts(definition, history, exit)
 }
 
 /// Whether the policy wants it started again after this.
