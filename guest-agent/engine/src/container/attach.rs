@@ -15,6 +15,7 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use proa_runtime::client::{self, Streams};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use tokio::{
     io::{AsyncReadExt, unix::AsyncFd},
     net::UnixStream,
@@ -340,12 +341,21 @@ impl Task {
             socket,
             stdin: stdin.then_some(sender),
         };
+        self.forget_hung_up();
         self.early.push(early);
         Ok(if stdin {
             Attachment::AtStart(receiver)
         } else {
             Attachment::Now(None)
         })
+    }
+
+    /// Lets go of clients that went away before the start; each holds a descriptor.
+    pub(super) fn forget_hung_up(&mut self) {
+        self.early.retain(|early| match &early.socket {
+            Some(socket) => !hung_up(socket),
+            None => early.stdin.as_ref().is_some_and(|stdin| !stdin.is_closed()),
+        });
     }
 
     /// Gives everybody who attached before the start a descriptor for standard input.
@@ -370,6 +380,13 @@ impl Task {
             );
         }
     }
+}
+
+/// Whether the other end is closed. If the system does not say, it is not.
+fn hung_up(socket: &OwnedFd) -> bool {
+    let mut polled = [PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::empty())];
+    rustix::event::poll(&mut polled, Some(&Timespec::default())).is_ok()
+        && polled[0].revents().contains(PollFlags::HUP)
 }
 
 /// Two ends of a stream: ours, and the monitor's.
@@ -399,4 +416,18 @@ pub(crate) fn read_until(
     bytes
         .take_until(async move { detached.notified().await })
         .boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_went_away_is_noticed() {
+        let (ours, theirs) = StdStream::pair().unwrap();
+        let theirs = OwnedFd::from(theirs);
+        assert!(!hung_up(&theirs));
+        drop(ours);
+        assert!(hung_up(&theirs));
+    }
 }

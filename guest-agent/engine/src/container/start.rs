@@ -80,6 +80,7 @@ impl Task {
 
     async fn launch_phases(&mut self, engine: &Arc<Engine>) -> Result<Running, Refused> {
         let prepared = self.prepare(engine)?;
+        self.forget_hung_up();
         let link = self.hand_over(engine, &prepared)?;
         match link
             .launched()
