@@ -11,6 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use proa_images::Hold;
+use proa_protocol::{ContainerUpdateBody, ContainerUpdateResponse};
 use proa_runtime::client::{Event, RunningExec, Size, Streams};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -71,20 +72,20 @@ pub(crate) enum Request {
         name: String,
         answer: Answer<()>,
     },
-    /// Another definition: limits and restart policy.
-    Redefine {
-        definition: Box<Definition>,
-        answer: Answer<()>,
+    /// Other limits, another restart policy.
+    Update {
+        body: Box<ContainerUpdateBody>,
+        answer: Answer<ContainerUpdateResponse>,
     },
     Remove {
         volumes: bool,
         answer: Answer<()>,
     },
-    /// The monitor tells.
     /// A restart begins: the end it brings removes nothing.
     Keep,
     /// It is over.
     LetGo,
+    /// The monitor tells.
     Event(Arc<Link>, Event),
     /// The monitor's connection ended.
     MonitorGone(Arc<Link>),
@@ -130,11 +131,11 @@ pub(crate) struct Task {
     /// Tells one back-off from the next.
     pub(super) attempt: u64,
     pub(super) back_off: Duration,
-    /// Keeps its layers.
     /// Why its monitor, which may live, cannot be talked to.
     pub(super) out_of_reach: Option<String>,
     /// How many restarts are under way.
     pub(super) kept: u32,
+    /// Keeps its layers.
     pub(super) _hold: Option<Hold>,
 }
 
@@ -155,13 +156,13 @@ pub(crate) struct Beginning {
     pub(crate) hold: Option<Hold>,
     /// Execs that were found running.
     pub(crate) execs: Vec<RunningExec>,
+    /// Why its monitor cannot be talked to, if one may be there.
+    pub(crate) out_of_reach: Option<String>,
 }
 
 /// Starts a container's task. A live state's link begins to be listened to.
 pub(crate) fn begin(engine: &Arc<Engine>, beginning: Beginning) -> Line {
     let (requests, inbox) = mpsc::unbounded_channel();
-    /// Why its monitor cannot be talked to, if one may be there.
-    pub(crate) out_of_reach: Option<String>,
     let definition = Arc::new(beginning.definition);
     if let Some(running) = beginning.state.live() {
         running.link.listen(requests.clone());
@@ -190,9 +191,9 @@ pub(crate) fn begin(engine: &Arc<Engine>, beginning: Beginning) -> Line {
         clearing: None,
         attempt: 0,
         back_off: FIRST_BACK_OFF,
-        _hold: beginning.hold,
         out_of_reach: beginning.out_of_reach,
         kept: 0,
+        _hold: beginning.hold,
     };
     tokio::spawn(task.run(inbox));
     Line {
@@ -244,15 +245,15 @@ impl Task {
             Request::CloseStdin => self.close_stdin().await,
             Request::Resize { size, answer } => drop(answer.send(self.resize(engine, size).await)),
             Request::Rename { name, answer } => drop(answer.send(self.rename(engine, name).await)),
-            Request::Redefine { definition, answer } => {
-                drop(answer.send(self.redefine(engine, *definition).await));
+            Request::Update { body, answer } => {
+                drop(answer.send(self.update(engine, *body).await));
             }
             Request::Remove { volumes, answer } => {
                 drop(answer.send(self.remove(engine, volumes).await));
             }
-            Request::Event(link, event) => self.hear(engine, &link, event).await,
             Request::Keep => self.kept += 1,
             Request::LetGo => self.let_go(engine).await,
+            Request::Event(link, event) => self.hear(engine, &link, event).await,
             Request::MonitorGone(link) => self.monitor_gone(engine, &link).await,
             Request::Restart { attempt } => self.restart_now(engine, attempt).await,
             Request::Resume => self.resume(engine).await,

@@ -1,61 +1,73 @@
 //! `update`: limits and restart policy of a container, running or not.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use proa_protocol::{ContainerUpdateBody, ContainerUpdateResponse, HostConfig};
 
-use super::{Container, check, create::as_models, state::State, task::Request};
+use super::{
+    Container, check,
+    create::as_models,
+    state::State,
+    task::{Request, Task},
+};
 use crate::{Engine, Error, Result, error::Context, spec};
 
 impl Container {
     /// Changes its limits and its restart policy.
     pub async fn update(&self, body: ContainerUpdateBody) -> Result<ContainerUpdateResponse> {
-        let engine = self.engine()?;
-        let seen = self.seen();
+        check::restart_policy(&body.restart_policy)?;
+        let body = Box::new(body);
+        self.ask(|answer| Request::Update { body, answer }).await
+    }
+}
+
+impl Task {
+    /// Merges here, where nobody else changes the definition meanwhile.
+    pub(super) async fn update(
+        &mut self,
+        engine: &Engine,
+        body: ContainerUpdateBody,
+    ) -> Result<ContainerUpdateResponse> {
+        let id = self.definition.id.clone();
         let cannot = |error: Error| {
             Error::new(
                 error.kind(),
-                format!("Cannot update container {}: {}", self.id, error.told()),
+                format!("Cannot update container {id}: {}", error.told()),
             )
         };
-        if matches!(seen.state, State::Removing(_)) {
+        if matches!(self.state, State::Removing(_)) {
             return Err(cannot(Error::conflict(
                 "Container is marked for removal and cannot be \"update\".",
             )));
         }
-        check::restart_policy(&body.restart_policy)?;
-        let mut definition = seen.definition.as_ref().clone();
+        let mut definition = self.definition.as_ref().clone();
         if definition.auto_remove() && !matches!(body.restart_policy.name.as_str(), "" | "no") {
             return Err(cannot(Error::bad(
                 "Restart policy cannot be updated because AutoRemove is enabled for the container",
             )));
         }
-        definition.models = std::sync::OnceLock::new();
+        definition.models = OnceLock::new();
         merge(&mut definition.host, body)?;
-        let warnings = check::limits(
-            &definition.host,
-            check::Facts {
-                cpus: engine.host.cpus,
-            },
-        )?;
-        if let Some(running) = seen.state.live() {
-            let limits = limits(&engine, &seen.definition.config, &definition.host)?;
-            let cgroup = Arc::clone(&running.cgroup);
-            let apply = tokio::task::spawn_blocking(move || cgroup.apply(&limits));
-            let attempt = || "put the limits in force".to_owned();
-            apply
-                .await
-                .context(attempt)?
-                .context(attempt)
-                .map_err(cannot)?;
-        }
-        self.ask(|answer| Request::Redefine {
-            definition: Box::new(definition),
-            answer,
-        })
-        .await?;
-        self.tell("update", &[]);
+        let cpus = engine.host.cpus;
+        let warnings = check::limits(&definition.host, check::Facts { cpus })?;
+        self.enforce(engine, &definition.host)
+            .await
+            .map_err(cannot)?;
+        self.redefine(engine, definition).await?;
+        self.tell(engine, "update", &[]);
         Ok(ContainerUpdateResponse { warnings })
+    }
+
+    /// Puts limits in force, if it runs.
+    async fn enforce(&self, engine: &Engine, host: &HostConfig) -> Result<()> {
+        let Some(running) = self.state.live() else {
+            return Ok(());
+        };
+        let limits = limits(engine, &self.definition.config, host)?;
+        let cgroup = Arc::clone(&running.cgroup);
+        let apply = tokio::task::spawn_blocking(move || cgroup.apply(&limits));
+        let attempt = || "put the limits in force".to_owned();
+        apply.await.context(attempt)?.context(attempt)
     }
 }
 
