@@ -11,5 +11,6 @@ mod crash;
 mod debian;
 mod hello;
 mod kit;
+mod lifecycle;
 mod limits;
 mod traces;

@@ -1,0 +1,72 @@
+//! Ends and what follows from them: restarts, restart policies, waits, and processes that outlive what watched them.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::kit::Engine;
+use crate::support::poll;
+
+#[test]
+fn a_restart_does_not_remove_what_its_end_removes() {
+    let engine = Engine::start();
+    let id = engine.shell("sleep 1000", &json!({ "AutoRemove": true }));
+    let pid = || engine.agent.inspect(&id)["State"]["Pid"].clone();
+    let before = pid();
+    engine.post(&format!("/containers/{id}/restart?t=0"));
+    assert_ne!(pid(), before);
+    engine.post(&format!("/containers/{id}/stop?t=0"));
+    let path = format!("/containers/{id}/json");
+    poll(Duration::from_secs(10), "it is removed", || {
+        engine.agent.api().get(&path).status == 404
+    });
+    engine.agent.assert_nothing_left();
+}
+
+#[test]
+fn a_wait_ends_with_a_run_that_is_followed_by_another() {
+    let engine = Engine::start();
+    let policy = json!({ "RestartPolicy": { "Name": "always" } });
+    let id = engine.shell("sleep 1; exit 5", &policy);
+    assert_eq!(engine.agent.wait(&id), 5);
+    engine.agent.assert_nothing_left();
+}
+
+#[test]
+fn the_engine_starts_what_is_always_to_run() {
+    let mut engine = Engine::start();
+    let shell = |name: &str| {
+        let policy = json!({ "RestartPolicy": { "Name": name } });
+        let id = engine.shell("sleep 1000", &policy);
+        engine.post(&format!("/containers/{id}/stop?t=0"));
+        id
+    };
+    let (always, unless_stopped) = (shell("always"), shell("unless-stopped"));
+    engine.agent.stop();
+    engine.agent.start_again();
+    let status = |id: &str| engine.agent.inspect(id)["State"]["Status"].clone();
+    poll(Duration::from_secs(20), "it runs again", || {
+        status(&always) == "running"
+    });
+    assert_eq!(status(&unless_stopped), "exited");
+    engine.agent.assert_nothing_left();
+}
+
+#[test]
+fn an_update_and_a_rename_at_once_both_count() {
+    let engine = Engine::start();
+    let id = engine.shell("sleep 1000", &json!({}));
+    for round in 1..=5 {
+        let (name, shares) = (format!("renamed-{round}"), 500 + round);
+        std::thread::scope(|scope| {
+            scope.spawn(|| engine.post(&format!("/containers/{id}/rename?name={name}")));
+            let body = json!({ "CpuShares": shares });
+            let mut api = engine.agent.api();
+            api.post(&format!("/containers/{id}/update"), &body).ok();
+        });
+        let seen = engine.agent.inspect(&id);
+        assert_eq!(seen["Name"], Value::from(format!("/{name}")));
+        assert_eq!(seen["HostConfig"]["CpuShares"], shares);
+    }
+    engine.agent.assert_nothing_left();
+}
