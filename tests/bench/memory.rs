@@ -87,14 +87,20 @@ fn megabytes(pids: &[u32]) -> f64 {
         let maps = fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap_or_default();
         bytes += shares(&maps);
         if let Ok(file) = fs::metadata(format!("/proc/{pid}/exe"))
-            && fs::read_link(format!("/proc/{pid}/exe"))
-                .is_ok_and(|path| path.starts_with("/memfd:"))
+            && is_memory_file(*pid)
             && files.insert((file.dev(), file.ino()))
         {
             bytes += file.blocks() * 512;
         }
     }
     bytes as f64 / 1e6
+}
+
+/// Whether a process runs from a file that exists in memory alone.
+fn is_memory_file(pid: u32) -> bool {
+    let target = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+    // Not a path of components: the name is `/memfd:NAME (deleted)`.
+    target.to_string_lossy().starts_with("/memfd:")
 }
 
 /// The sum of the shares of all mappings that are not of a memory file.

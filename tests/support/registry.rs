@@ -46,7 +46,7 @@ impl Registry {
             folder,
             address,
         };
-        super::poll(Duration::from_secs(30), "the registry answers", || {
+        super::poll(Duration::from_secs(120), "the registry answers", || {
             registry.answers()
         });
         registry
