@@ -19,6 +19,7 @@ pub mod message;
 pub mod mount;
 pub mod namespace;
 pub mod process;
+pub mod remove;
 pub mod resolve;
 pub mod seccomp;
 pub mod signal;

@@ -287,7 +287,7 @@ fn mounts_beneath(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn delete(folder: &Path) -> io::Result<()> {
-    gone_is_fine(fs::remove_dir_all(folder))
+    proa_kernel::remove::remove_tree(folder)
 }
 
 fn gone_is_fine(result: io::Result<()>) -> io::Result<()> {

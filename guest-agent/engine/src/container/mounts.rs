@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use proa_kernel::remove::remove_tree;
 use proa_protocol::HostConfig;
 
 use super::{
@@ -16,7 +17,7 @@ use crate::{
         MountPoint, Origin,
         request::{Requested, What},
     },
-    volumes::{self, NewVolume, remove_tree},
+    volumes::{self, NewVolume},
 };
 
 /// Decides every mount of a container to be. Volumes made on the way are noted in `made`, to be undone.

@@ -9,14 +9,14 @@ mod mount;
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use jiff::Timestamp;
+use proa_kernel::remove::remove_tree;
 use proa_protocol::TextMap;
-use rustix::fs::Mode;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use fill::fill;
@@ -213,19 +213,6 @@ fn sweep(folder: &Path, records: &BTreeMap<String, Record>) {
         if let Err(error) = remove_tree(&entry.path()) {
             tracing::warn!(path = %entry.path().display(), %error, "sweeping a volume's leftovers failed");
         }
-    }
-}
-
-/// Removes a tree; one that is gone already is no failure.
-pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            // An immutable or append-only directory refuses even root; an overlay's work directory has mode 0.
-            let _ = rustix::fs::chmod(path, Mode::RWXU);
-            fs::remove_dir_all(path)
-        }
-        other => other,
     }
 }
 

@@ -15,10 +15,9 @@ use std::sync::mpsc as std_mpsc;
 use std::thread;
 
 use bytes::{Buf, Bytes};
-use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{LayerError, unpack};
+use super::{Incoming, LayerError, unpack};
 use crate::digest::{DiffId, Digest, Hasher};
 
 /// Chunks of the blob on their way to the inflating thread.
@@ -37,7 +36,7 @@ pub(crate) struct Expected {
 /// A layer that came whole and is what it should be. Its directory is removed unless somebody keeps it.
 #[derive(Debug)]
 pub(crate) struct Received {
-    pub(crate) dir: TempDir,
+    pub(crate) dir: Incoming,
     pub(crate) diff: DiffId,
     pub(crate) tar_size: u64,
     /// Bytes of its files.
@@ -102,6 +101,7 @@ pub(crate) fn intake(incoming: &Path, expected: Expected) -> io::Result<(Feed, I
     let dir = tempfile::Builder::new()
         .prefix("layer-")
         .tempdir_in(incoming)?;
+    let dir = Incoming::new(dir);
     let (feed, blob) = mpsc::channel(BLOB_CHUNKS);
     let (tell, outcome) = oneshot::channel();
     let consumed = Arc::new(AtomicU64::new(0));
@@ -153,7 +153,7 @@ fn finish(
     unpacked: Result<unpack::Unpacked, LayerError>,
     tar: Tar,
     inflating: Inflating,
-    dir: TempDir,
+    dir: Incoming,
     expected: &Expected,
 ) -> Result<Received, LayerError> {
     let Tar {

@@ -9,6 +9,7 @@
 //! ```
 
 mod fixup;
+mod incoming;
 mod intake;
 mod pack;
 mod recipe;
@@ -24,6 +25,7 @@ use crate::error::Kind;
 use crate::tar::TarError;
 
 pub(crate) use fixup::settle;
+pub(crate) use incoming::Incoming;
 pub(crate) use intake::{Expected, Feed, Received, intake};
 pub(crate) use pack::pack;
 pub(crate) use recipe::write_tar;

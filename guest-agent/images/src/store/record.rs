@@ -209,7 +209,7 @@ impl Store {
             .prefix("fixup-")
             .permissions(open_to_all())
             .tempdir_in(&incoming);
-        let made = made.at("create a folder in", &incoming)?;
+        let made = layer::Incoming::new(made.at("create a folder in", &incoming)?);
         if !layer::settle(&stack(self.root(), layers), made.path())
             .at("settle the layers' links and folders in", &to)?
         {

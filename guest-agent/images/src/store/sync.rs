@@ -1,9 +1,11 @@
 //! Durability without stalls: content is synced in the background, removed things are deleted there.
 
+use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
-use std::{fs, io};
+
+use proa_kernel::remove::remove_tree;
 
 use super::{Store, index};
 use crate::error::{At, Error};
@@ -81,14 +83,7 @@ impl Store {
         let trash = self.root().join("trash");
         let spawned = thread::Builder::new().name("trash".into()).stack_size(256 << 10).spawn(move || {
             for entry in fs::read_dir(trash).into_iter().flatten().filter_map(Result::ok) {
-                let removed = match entry.file_type() {
-                    Ok(kind) if kind.is_dir() => fs::remove_dir_all(entry.path()),
-                    _ => fs::remove_file(entry.path()),
-                };
-                if let Err(error) = removed.or_else(|error| match error.kind() {
-                    io::ErrorKind::NotFound => Ok(()),
-                    _ => Err(error),
-                }) {
+                if let Err(error) = remove_tree(&entry.path()) {
                     tracing::warn!(path = %entry.path().display(), %error, "could not delete from the trash");
                 }
             }
