@@ -23,6 +23,8 @@ use crate::tar::{Entry, Kind, Reader, TarError};
 
 /// Documents in an archive are smaller than this, and all together than eight times this.
 const MAX_DOCUMENT: u64 = 16 << 20;
+/// As large as a registry's manifests may be.
+const MAX_MANIFEST: usize = 4 << 20;
 /// How many documents and links are remembered.
 const MAX_PARTS: usize = 100_000;
 /// How many images one archive may name.
@@ -302,6 +304,7 @@ impl Parts {
     fn docker_images(&self) -> Result<Vec<Found>, Error> {
         let items: Vec<ManifestItem> = parse("manifest.json", self.document("manifest.json")?)?;
         few_enough(items.len())?;
+        let manifests = self.manifests();
         items
             .into_iter()
             .map(|item| {
@@ -310,7 +313,7 @@ impl Parts {
                     .iter()
                     .map(|name| Ok(Reference::parse(name)?.or_latest()));
                 let config = self.document(&item.config)?.clone();
-                let manifest = self.manifest_of(&Digest::of(&config));
+                let manifest = manifests.get(&Digest::of(&config)).cloned();
                 Ok(Found {
                     config,
                     manifest,
@@ -321,18 +324,19 @@ impl Parts {
             .collect()
     }
 
-    /// The OCI manifest beside a `manifest.json`, if the archive is both.
-    fn manifest_of(&self, config: &Digest) -> Option<Bytes> {
+    /// The OCI manifests beside a `manifest.json`, if the archive is both, by their configuration.
+    fn manifests(&self) -> HashMap<Digest, Bytes> {
         self.documents
             .iter()
-            .filter(|(path, _)| path.starts_with("blobs/"))
-            .find_map(|(path, bytes)| {
+            .filter(|(path, bytes)| path.starts_with("blobs/") && bytes.len() <= MAX_MANIFEST)
+            .filter_map(|(path, bytes)| {
                 let (Document::Manifest(manifest), _) = read_document(bytes, "").ok()? else {
                     return None;
                 };
                 let intact = *path == blob_path(&Digest::of(bytes));
-                (manifest.config.digest == *config && intact).then(|| bytes.clone())
+                intact.then(|| (manifest.config.digest, bytes.clone()))
             })
+            .collect()
     }
 
     fn oci_images(&self) -> Result<Vec<Found>, Error> {

@@ -5,6 +5,7 @@
 //! entry (`implied`), and hard links to files beneath (`links`).
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufRead};
@@ -50,13 +51,14 @@ pub(crate) fn unpack(input: impl BufRead, layer: &Path) -> Result<Unpacked, Laye
     })?;
     let recipe = Rc::new(RefCell::new(recipe));
     let mut reader = Reader::new(input, recipe.clone());
-    let (links, times) = (Vec::new(), Vec::new());
+    let (links, times) = (BTreeMap::new(), BTreeMap::new());
     let mut unpacking = Unpacking {
         layer,
         tree,
         recipe,
         links,
         links_size: 0,
+        links_seen: 0,
         times,
         replaced: 0,
         size: 0,
@@ -83,11 +85,12 @@ struct Unpacking<'a> {
     layer: &'a Path,
     tree: Tree,
     recipe: Rc<RefCell<Recipe>>,
-    /// Hard links to files that are not in this layer: name and target.
-    links: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Hard links to files that are not in this layer: name with the place among all of them, and target.
+    links: BTreeMap<(Vec<u8>, u32), Vec<u8>>,
     links_size: usize,
+    links_seen: u32,
     /// Directories' times, set last because making files changes them.
-    times: Vec<(Vec<u8>, (i64, u32))>,
+    times: BTreeMap<Vec<u8>, (i64, u32)>,
     replaced: u32,
     size: u64,
     umask: u32,
@@ -167,7 +170,7 @@ impl Unpacking<'_> {
         self.own(&root, OsStr::new("."), entry)?;
         rustix::fs::fchmod(&root, Mode::from_raw_mode(entry.mode))?;
         set_xattrs(root.as_fd(), entry)?;
-        self.times.push((Vec::new(), entry.mtime));
+        self.times.insert(Vec::new(), entry.mtime);
         Ok(())
     }
 
@@ -206,7 +209,7 @@ impl Unpacking<'_> {
                 self.recipe.borrow_mut().sparse(&path, pieces)?;
             }
         }
-        self.size += entry.size;
+        self.size = self.size.saturating_add(entry.size);
         self.own_file(&file, entry)?;
         set_xattrs(file.as_fd(), entry)?;
         Ok(rustix::fs::futimens(&file, &timestamps(entry.mtime))?)
@@ -249,7 +252,7 @@ impl Unpacking<'_> {
                 entry,
             )?;
         }
-        self.times.push((path, entry.mtime));
+        self.times.insert(path, entry.mtime);
         Ok(())
     }
 
@@ -331,7 +334,8 @@ impl Unpacking<'_> {
         if self.links_size > MAX_LINKS_SIZE {
             return Err(io::Error::other("too many links to files of layers beneath").into());
         }
-        self.links.push((path, target));
+        self.links.insert((path, self.links_seen), target);
+        self.links_seen += 1;
         Ok(())
     }
 
@@ -412,16 +416,32 @@ impl Unpacking<'_> {
         rustix::fs::renameat(dir, OsStr::from_bytes(name), CWD, &to)?;
         self.recipe.borrow_mut().replaced(&path, self.replaced)?;
         self.replaced += 1;
-        let gone = |other: &[u8]| {
-            other
-                .strip_prefix(path.as_slice())
-                .is_some_and(|r| r.is_empty() || r[0] == b'/')
-        };
         self.tree.forget();
-        self.tree.implied.retain(|other| !gone(other));
-        self.times.retain(|(other, _)| !gone(other));
-        self.links.retain(|(other, _)| !gone(other));
+        self.forget(path);
         Ok(())
+    }
+
+    /// Nothing is left to do for a path and for what was below it. Only what is forgotten is looked at, because an
+    /// archive may replace something with every entry.
+    fn forget(&mut self, path: Vec<u8>) {
+        let below = [path.as_slice(), b"/"].concat();
+        // The byte after a slash.
+        let end = [path.as_slice(), b"0"].concat();
+        self.tree.implied.remove(&path);
+        self.times.remove(&path);
+        let implied = self.tree.implied.range(below.clone()..end.clone());
+        for gone in implied.cloned().collect::<Vec<_>>() {
+            self.tree.implied.remove(&gone);
+        }
+        let times = self.times.range(below.clone()..end.clone());
+        for gone in times.map(|(path, _)| path.clone()).collect::<Vec<_>>() {
+            self.times.remove(&gone);
+        }
+        let own = self.links.range((path.clone(), 0)..=(path, u32::MAX));
+        let links = own.chain(self.links.range((below, 0)..(end, 0)));
+        for gone in links.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            self.links.remove(&gone);
+        }
     }
 
     fn finish(self) -> Result<Unpacked, LayerError> {
@@ -448,10 +468,12 @@ impl Unpacking<'_> {
         let implied = self.tree.implied.iter().map(Vec::as_slice);
         write_list(&self.layer.join("implied"), implied)
             .map_err(|source| wrote("implied", source))?;
-        let links = self
-            .links
-            .iter()
-            .flat_map(|(path, target)| [path.as_slice(), target]);
+        // A link may lead to one before it.
+        let mut links: Vec<_> = self.links.iter().collect();
+        links.sort_by_key(|((_, place), _)| *place);
+        let links = links
+            .into_iter()
+            .flat_map(|((path, _), target)| [path.as_slice(), target]);
         write_list(&self.layer.join("links"), links).map_err(|source| wrote("links", source))?;
         Ok(Unpacked { size: self.size })
     }
