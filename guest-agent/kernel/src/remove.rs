@@ -84,12 +84,7 @@ impl Removal<'_> {
         Ok(())
     }
 
-    fn remove(
-        &mut self,
-        directory: &OwnedFd,
-        name: &CStr,
-        depth: usize,
-    ) -> rustix::io::Result<()> {
+    fn remove(&mut self, directory: &OwnedFd, name: &CStr, depth: usize) -> rustix::io::Result<()> {
         match gone(rustix::fs::unlinkat(directory, name, AtFlags::REMOVEDIR)) {
             Err(Errno::NOTDIR) => {
                 return gone(rustix::fs::unlinkat(directory, name, AtFlags::empty()));
@@ -118,13 +113,7 @@ impl Removal<'_> {
         loop {
             self.moved += 1;
             let to = format!(".deep-{}-{}", directory.as_raw_fd(), self.moved);
-            match rustix::fs::renameat_with(
-                directory,
-                name,
-                self.top,
-                to,
-                RenameFlags::NOREPLACE,
-            ) {
+            match rustix::fs::renameat_with(directory, name, self.top, to, RenameFlags::NOREPLACE) {
                 Err(Errno::EXIST) => {}
                 other => return gone(other),
             }

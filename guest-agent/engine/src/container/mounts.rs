@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Engine, Error, Result,
     error::Context,
-    rootfs::Layers,
+    rootfs::{Found, Layers},
     spec::{
         MountPoint, Origin,
         request::{Requested, What},
@@ -246,6 +246,7 @@ pub(super) fn ready(engine: &Engine, definition: &Definition) -> Result<Vec<Moun
 fn ready_one(engine: &Engine, definition: &Definition, mount: &Mounted) -> Result<MountPoint> {
     let path = |source: PathBuf, propagation: &str, recursive, writable_beneath| Origin::Path {
         source,
+        beneath: None,
         propagation: propagation.to_owned(),
         recursive,
         writable_beneath,
@@ -272,11 +273,15 @@ fn ready_one(engine: &Engine, definition: &Definition, mount: &Mounted) -> Resul
         }
         Source::Volume { name, subpath, .. } => {
             let data = engine.volumes.make_ready(name)?;
-            let source = match subpath {
-                None => data,
-                Some(inner) => beneath(&[data], inner, name)?,
-            };
-            path(source, "rprivate", true, false)
+            let inner = subpath.as_deref();
+            let inner = inner.map(|inner| inside_volume(&data, inner, name));
+            Origin::Path {
+                source: data,
+                beneath: inner.transpose()?,
+                propagation: "rprivate".to_owned(),
+                recursive: true,
+                writable_beneath: false,
+            }
         }
         Source::Tmpfs { options } => Origin::Tmpfs {
             options: options.clone(),
@@ -290,7 +295,7 @@ fn ready_one(engine: &Engine, definition: &Definition, mount: &Mounted) -> Resul
             let wanted = subpath.as_deref().unwrap_or("/");
             let _ = definition;
             path(
-                beneath(found.lowers(), wanted, reference)?,
+                beneath(found.lowers(), wanted, reference)?.path,
                 "rprivate",
                 true,
                 false,
@@ -304,13 +309,21 @@ fn ready_one(engine: &Engine, definition: &Definition, mount: &Mounted) -> Resul
     })
 }
 
+/// The name of a folder of a volume, its links resolved. Another container may put a link there before it is mounted:
+/// whoever mounts it follows none.
+fn inside_volume(data: &Path, inner: &str, name: &str) -> Result<String> {
+    let found = beneath(&[data.to_owned()], inner, name)?;
+    let plain = found.name.to_str().map(str::to_owned);
+    plain.ok_or_else(|| Error::bad(format!("cannot access path {inner}: its name is not UTF-8")))
+}
+
 /// A folder inside a volume or image, without a way out through a link.
-fn beneath(directories: &[PathBuf], inner: &str, name: &str) -> Result<PathBuf> {
+fn beneath(directories: &[PathBuf], inner: &str, name: &str) -> Result<Found> {
     let layers = Layers::new(directories.iter().cloned());
     let found = layers
         .find(Path::new(inner))
         .context(|| format!("look for {inner} in {name}"))?;
-    found.map(|found| found.path).ok_or_else(|| {
+    found.ok_or_else(|| {
         Error::bad(format!(
             "cannot access path {inner}: no such file or directory in {name}"
         ))

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Mount, MountBuilder};
+use proa_runtime::plan::BENEATH;
 
 use super::{Input, SpecError, namespaces::Shared};
 
@@ -30,6 +31,8 @@ pub enum Origin {
     Path {
         /// Where it is on the host.
         source: PathBuf,
+        /// What of the directory at `source` is shown, links resolved; all if none.
+        beneath: Option<String>,
         /// `rprivate`, `rshared`, …
         propagation: String,
         /// What is mounted beneath comes along.
@@ -176,6 +179,7 @@ fn user_mount(mount: &MountPoint) -> Result<Mount, SpecError> {
     let built = match &mount.origin {
         Origin::Path {
             source,
+            beneath,
             propagation,
             recursive,
             writable_beneath,
@@ -192,6 +196,7 @@ fn user_mount(mount: &MountPoint) -> Result<Mount, SpecError> {
                 );
             }
             options.push(propagation.clone());
+            options.extend(beneath.iter().map(|inner| format!("{BENEATH}={inner}")));
             builder
                 .typ("bind")
                 .source(source)

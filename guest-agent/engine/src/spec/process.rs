@@ -62,11 +62,8 @@ pub(super) fn process(input: &Input<'_>, security: &SecurityOptions) -> Result<P
         .rlimits(rlimits(host.ulimits.as_deref().unwrap_or_default())?)
         .no_new_privileges(security.no_new_privileges)
         .build()?;
-    process.set_oom_score_adj(
-        host.oom_score_adj
-            .filter(|score| *score != 0)
-            .map(|score| score as i32),
-    );
+    // Always: what starts it has a score of its own, which is not for containers.
+    process.set_oom_score_adj(Some(host.oom_score_adj.unwrap_or(0) as i32));
     process.set_selinux_label(security.selinux_process_label());
     if input.machine.apparmor && !privileged {
         process.set_apparmor_profile(

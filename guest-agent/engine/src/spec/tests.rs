@@ -167,6 +167,7 @@ fn deeper_mounts_come_later_and_a_users_mount_replaces_a_default() {
         destination: destination.into(),
         origin: Origin::Path {
             source: "/s".into(),
+            beneath: None,
             propagation: "rprivate".into(),
             recursive: true,
             writable_beneath: false,

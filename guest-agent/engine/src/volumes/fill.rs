@@ -185,7 +185,10 @@ mod tests {
         let link = fs::symlink_metadata(at("volume/link")).unwrap();
         assert!(link.is_symlink() && (link.uid(), link.gid()) == (7, 8));
         let mut value = [0; 1];
-        assert_eq!(rustix::fs::lgetxattr(at("volume/link"), "trusted.proa", &mut value), Ok(1));
+        assert_eq!(
+            rustix::fs::lgetxattr(at("volume/link"), "trusted.proa", &mut value),
+            Ok(1)
+        );
         let old = fs::symlink_metadata(at("bottom/data/link")).unwrap();
         assert_eq!(link.mtime_nsec(), old.mtime_nsec());
 

@@ -113,11 +113,13 @@ pub(super) fn become_command(
     rustix::process::umask(Mode::from_bits_retain(plan.umask.unwrap_or(0o022)));
     credentials::drop_privileges(plan, channel)?;
     execute::change_directory(plan)?;
-    if forked {
-        reaper::split()?;
-    }
     execute::reset_signals()?;
     credentials::seal(plan, channel)?;
+    if forked {
+        // Confined as what it reaps, so only now.
+        reaper::split()?;
+        execute::reset_signals()?;
+    }
     Err(execute::execute(plan))
 }
 

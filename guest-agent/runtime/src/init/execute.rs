@@ -1,12 +1,13 @@
 //! The last step: the working directory, the environment, finding the program, `execve`.
 
 use std::ffi::CString;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use proa_kernel::process::{self, Strings};
 use proa_kernel::signal::{self, Action, Signals};
-use rustix::fs::{Access, AtFlags, CWD, FileType};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags};
 
 use super::protocol::During;
 use crate::plan::ProcessPlan;
@@ -55,12 +56,23 @@ pub(super) fn environment(plan: &ProcessPlan) -> Vec<String> {
 fn home(uid: u32) -> String {
     const LONGEST: u64 = 4 << 20;
     let mut text = String::new();
-    let read = std::fs::File::open("/etc/passwd")
+    let read = open_regular("/etc/passwd")
         .and_then(|file| io::Read::read_to_string(&mut io::Read::take(file, LONGEST), &mut text));
     let found = read
         .ok()
         .and_then(|_| text.lines().find_map(|line| home_in_line(line, uid)));
     found.unwrap_or("/").to_owned()
+}
+
+/// An image may have a FIFO or a device in a file's place, which must not be waited for.
+fn open_regular(path: &str) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::ErrorKind::InvalidInput.into())
+    }
 }
 
 fn home_in_line(line: &str, uid: u32) -> Option<&str> {

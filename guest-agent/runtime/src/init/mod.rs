@@ -137,7 +137,10 @@ pub fn spawn_exec(
     };
     let run = |channel: Channel| child::run_exec(plan, fds, channel);
     // The container's own `/proc` is not to be trusted with its confinement.
-    let prepare = || credentials::label(&plan.process);
+    let prepare = || {
+        credentials::score(None, &plan.process)?;
+        credentials::label(&plan.process)
+    };
     let target = Target::Process(init, kinds);
     let helper = join::clone_beside(&target, &options, theirs, prepare, run)?;
     let cloned = join::cloned(&ours, &helper)?;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use proa_kernel::mount::{self, Change, attribute, propagation};
 use proa_kernel::namespace::Namespaces;
-use proa_kernel::user;
+use proa_kernel::{resolve, user};
 use rustix::fs::{Gid, Mode, OFlags, Uid};
 
 use super::protocol::During;
@@ -128,14 +128,24 @@ fn cgroup_source(path: &Path, plan: &MountPlan) -> io::Result<OwnedFd> {
 }
 
 fn bind_source(bind: &Bind, plan: &MountPlan) -> Result<OwnedFd, StartError> {
-    let tree =
-        mount::clone_path(&bind.path, bind.recursive).during_on(Step::MountSource, &bind.path)?;
+    let tree = clone_source(bind).during_on(Step::MountSource, &bind.path)?;
     change(tree.as_fd(), plan).during_on(Step::Mount, &plan.target)?;
     if let Some(maps) = &bind.id_maps {
         map_bind(tree.as_fd(), maps, bind.id_maps_recursive)
             .during_on(Step::MapIds, &plan.target)?;
     }
     Ok(tree)
+}
+
+/// Whoever can write to the source may turn a folder of it into a link at any time, so none is followed there.
+fn clone_source(bind: &Bind) -> io::Result<OwnedFd> {
+    let Some(beneath) = &bind.beneath else {
+        return mount::clone_path(&bind.path, bind.recursive);
+    };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(&bind.path, flags, Mode::empty())?;
+    let found = resolve::open_plain(root, beneath, OFlags::PATH)?;
+    mount::clone_tree(found, c"", bind.recursive)
 }
 
 fn map_bind(tree: BorrowedFd<'_>, maps: &IdMaps, recursive: bool) -> io::Result<()> {

@@ -46,11 +46,16 @@ pub enum MountSource {
     },
 }
 
+/// The option of a bind that names a folder of its source, as `mount(8)` has it.
+pub const BENEATH: &str = "X-mount.subdir";
+
 /// A bind mount.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bind {
     /// Its path on the host.
     pub path: PathBuf,
+    /// What of the directory at `path` is bound, if not all: reached without following a link.
+    pub beneath: Option<PathBuf>,
     /// With the mounts below it.
     pub recursive: bool,
     /// Ids shown differently.
@@ -126,6 +131,7 @@ fn bind_source(mount: &Mount, sorted: &Sorted, bundle: &Path) -> Result<Bind, Pl
         .ok_or(PlanError::Missing("source of a bind mount"))?;
     Ok(Bind {
         path: bundle.join(path),
+        beneath: sorted.value(BENEATH).map(PathBuf::from),
         recursive: sorted.flags.contains(Flags::RECURSIVE),
         id_maps: IdMaps::from_spec(mount.uid_mappings().as_ref(), mount.gid_mappings().as_ref()),
         id_maps_recursive: sorted.flags.contains(Flags::RECURSIVE_IDMAP),

@@ -50,6 +50,12 @@ impl Sorted {
         Ok(sorted)
     }
 
+    /// The value of an option that is not the kernel's.
+    pub(super) fn value(&self, key: &str) -> Option<&str> {
+        let option = self.options.iter().find(|(name, _)| name == key)?;
+        option.1.as_deref()
+    }
+
     fn add(&mut self, word: &str) -> Result<(), PlanError> {
         if word.contains('\0') {
             return Err(PlanError::Value {
