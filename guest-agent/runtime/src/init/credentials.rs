@@ -113,8 +113,12 @@ pub(super) fn score(pid: Option<i32>, plan: &ProcessPlan) -> Result<(), StartErr
     let path = pid.map_or("/proc/self/oom_score_adj".to_owned(), |pid| {
         format!("/proc/{pid}/oom_score_adj")
     });
-    write(path.as_ref(), &score.to_string())
-        .during(Step::Scheduling, format!("oom_score_adj {score}"))
+    let written = match write(path.as_ref(), &score.to_string()) {
+        // The default where this engine may not lower the score it runs with itself: no reason not to start.
+        Err(error) if score == 0 && error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        other => other,
+    };
+    written.during(Step::Scheduling, format!("oom_score_adj {score}"))
 }
 
 /// Standard streams belong to the user, so that it can open `/dev/stdout` again.
