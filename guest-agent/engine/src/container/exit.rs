@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
+use proa_kernel::cgroup::{Cgroup, CgroupError};
 use proa_runtime::client::{self, Event};
 
 use super::{
@@ -93,7 +94,7 @@ impl Task {
         let cgroup = running.cgroup;
         let id = self.definition.id.clone();
         self.clearing = Some(tokio::task::spawn_blocking(move || {
-            if let Err(error) = cgroup.kill_and_wait().and_then(|()| cgroup.delete()) {
+            if let Err(error) = clear(&cgroup) {
                 tracing::warn!(%id, %error, "deleting the cgroup of an ended container failed");
             }
         }));
@@ -191,6 +192,14 @@ impl Task {
 /// Whether the policy wants it started with the engine: `always` means it, even if a user had stopped it.
 fn resumes(definition: &Definition, history: &History, exit: &Exit) -> bool {
     definition.restart_policy() == RestartPolicy::Always || restarts(definition, history, exit)
+}
+
+/// Takes a cgroup away. Usually nothing is left in it: its processes are looked for only if the kernel refuses.
+pub(super) fn clear(cgroup: &Cgroup) -> std::result::Result<(), CgroupError> {
+    match cgroup.delete() {
+        Ok(()) => Ok(()),
+        Err(_) => cgroup.kill_and_wait().and_then(|()| cgroup.delete()),
+    }
 }
 
 /// Whether the policy wants it started again after this.

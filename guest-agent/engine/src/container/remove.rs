@@ -148,6 +148,10 @@ impl Task {
             // The next start of the engine sweeps it.
             tracing::warn!(%id, error = error.told(), "removing a container's files failed");
         }
+        if let Some(clearing) = self.clearing.take() {
+            // Its failure was told where it happened.
+            let _ = clearing.await;
+        }
         engine.execs.forget(&id);
         engine.containers.remove(&id);
         self.tell(engine, "destroy", &[]);
