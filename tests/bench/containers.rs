@@ -1,13 +1,14 @@
 //! Starting containers: over the API beside `crun run`, and as whole commands beside the peers' commands.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::stopwatch::{Stopwatch, time};
-use crate::support::{Agent, Client, Dockerd, Image, in_path, inside, inside_peers, run, unique};
+use crate::support::{
+    Agent, Client, Dockerd, Image, in_path, inside, inside_peers, leftovers, run, unique,
+};
 use crate::table::Table;
 use crate::{ROUNDS, SLOW_ROUNDS};
 
@@ -190,6 +191,8 @@ impl Podman {
             &place.join("tmp").display().to_string(),
             "--cgroup-manager",
             "cgroupfs",
+            "--storage-driver",
+            "overlay",
             "--events-backend",
             "none",
         ]
@@ -228,12 +231,6 @@ impl Drop for Podman {
     fn drop(&mut self) {
         let words = self.words(&["system", "reset", "--force"]);
         let _ = inside_peers(words[0]).args(&words[1..]).output();
-        let _ = Command::new("umount")
-            .args([
-                "-l",
-                &self.folder.join("root/overlay").display().to_string(),
-            ])
-            .output();
-        let _ = std::fs::remove_dir_all(&self.folder);
+        leftovers::clear(&[&self.folder], &[]);
     }
 }
