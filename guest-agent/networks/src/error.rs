@@ -14,7 +14,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Two networks would share addresses.
-    #[error("subnet {subnet} overlaps with {with}, which {holder} uses; choose another with --subnet")]
+    #[error(
+        "subnet {subnet} overlaps with {with}, which {holder} uses; choose another with --subnet"
+    )]
     Overlap {
         /// The one asked for.
         subnet: IpNet,
@@ -24,7 +26,9 @@ pub enum Error {
         holder: String,
     },
     /// Every subnet of the pools is used.
-    #[error("no free subnet is left in the address pools; give one with --subnet, or remove networks nobody uses")]
+    #[error(
+        "no free subnet is left in the address pools; give one with --subnet, or remove networks nobody uses"
+    )]
     NoSubnet,
     /// Every address of a subnet is used.
     #[error("no free address is left in {0}")]

@@ -15,9 +15,15 @@
 
 mod definition;
 mod error;
+mod fabric;
+mod sandbox;
+mod settings;
 
 pub use definition::{
     BridgeOptions, Driver, Endpoint, EndpointRequest, Mac, Network, NetworkRequest, Pool,
     PoolRequest, PortRequest, Protocol, Published, Rate,
 };
 pub use error::{Error, Result};
+pub use fabric::{Fabric, Reservation};
+pub use sandbox::Sandbox;
+pub use settings::{AddressPool, Settings};
