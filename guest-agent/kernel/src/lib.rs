@@ -18,6 +18,8 @@ pub mod memfd;
 pub mod message;
 pub mod mount;
 pub mod namespace;
+pub mod netlink;
+pub mod network;
 pub mod process;
 pub mod remove;
 pub mod resolve;

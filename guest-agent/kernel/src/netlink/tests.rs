@@ -1,0 +1,280 @@
+//! Links, addresses and routes in namespaces of the tests' own.
+
+use std::os::fd::AsFd;
+
+use super::*;
+use crate::network::NetworkNamespace;
+
+const SWITCHED_ON: LinkChange<'static> = LinkChange {
+    up: Some(true),
+    name: None,
+    mac: None,
+    mtu: None,
+    master: None,
+    namespace: None,
+};
+
+/// A namespace with its door.
+fn fresh() -> (NetworkNamespace, Route) {
+    NetworkNamespace::create_with(|| Ok(Route::open()))
+        .map(|(ns, route)| (ns, route.unwrap()))
+        .unwrap()
+}
+
+fn named(route: &Route, name: &str) -> Link {
+    route.link_named(name).unwrap().unwrap()
+}
+
+#[test]
+fn a_new_namespace_has_loopback_alone_and_is_not_ours() {
+    let (namespace, route) = fresh();
+    let links = route.links().unwrap();
+    let lo = links.iter().find(|link| link.name == "lo").unwrap();
+    assert_eq!((lo.index, lo.up), (1, false));
+    route
+        .set(
+            1,
+            &LinkChange {
+                up: Some(true),
+                ..LinkChange::default()
+            },
+        )
+        .unwrap();
+    let addresses = route.addresses().unwrap();
+    assert!(
+        addresses
+            .iter()
+            .any(|a| a.address.to_string() == "127.0.0.1/8"),
+        "{addresses:?}"
+    );
+    let here = NetworkNamespace::current().unwrap();
+    assert_ne!(here.inode().unwrap(), namespace.inode().unwrap());
+    let inside = namespace
+        .inside(|| NetworkNamespace::current()?.inode())
+        .unwrap();
+    assert_eq!(inside, namespace.inode().unwrap());
+    let of_process = NetworkNamespace::of_process(std::process::id()).unwrap();
+    assert_eq!(here.inode().unwrap(), of_process.inode().unwrap());
+}
+
+#[test]
+fn a_veth_pair_is_made_with_everything_in_one_step() {
+    let (_host, host) = fresh();
+    let (sandbox, inside) = fresh();
+    let up = true;
+    host.add_bridge(
+        "br0",
+        &BridgeOptions {
+            up,
+            mac: Some([2, 0, 0, 0, 0, 1]),
+            mtu: Some(1400),
+            multicast_snooping: Some(false),
+        },
+    )
+    .unwrap();
+    let bridge = named(&host, "br0");
+    assert_eq!(bridge.kind.as_deref(), Some("bridge"));
+    assert_eq!(
+        (bridge.up, bridge.mtu, bridge.mac),
+        (true, 1400, Some([2, 0, 0, 0, 0, 1]))
+    );
+    let options = VethOptions {
+        master: Some(bridge.index),
+        mtu: Some(1400),
+        up,
+        peer_name: "eth0",
+        peer_namespace: Some(sandbox.as_fd()),
+        peer_mac: Some([2, 66, 172, 17, 0, 2]),
+        ..VethOptions::default()
+    };
+    host.add_veth("veth0", &options).unwrap();
+    let ours = named(&host, "veth0");
+    assert_eq!(
+        (ours.master, ours.up, ours.mtu),
+        (Some(bridge.index), true, 1400)
+    );
+    assert_eq!(ours.kind.as_deref(), Some("veth"));
+    inside
+        .set(named(&inside, "eth0").index, &SWITCHED_ON)
+        .unwrap();
+    let theirs = named(&inside, "eth0");
+    assert!(theirs.up && theirs.running);
+    assert_eq!(theirs.mac, Some([2, 66, 172, 17, 0, 2]));
+    assert_eq!(host.ports(bridge.index).unwrap(), [named(&host, "veth0")]);
+    host.remove_link_named("veth0").unwrap();
+    assert_eq!(inside.link_named("eth0").unwrap(), None);
+    host.remove_link(bridge.index).unwrap();
+    assert_eq!(host.link_at(bridge.index).unwrap(), None);
+}
+
+#[test]
+fn addresses_and_routes_go_in_together_and_carry_packets() {
+    let (host_ns, host) = fresh();
+    let (sandbox, inside) = fresh();
+    let options = VethOptions {
+        up: true,
+        peer_name: "eth0",
+        peer_namespace: Some(sandbox.as_fd()),
+        ..VethOptions::default()
+    };
+    host.add_veth("veth0", &options).unwrap();
+    let index = named(&host, "veth0").index;
+    let eth0 = named(&inside, "eth0").index;
+    let net = |text: &str| text.parse().unwrap();
+    host.run(&[
+        Request::add_address(index, net("10.9.0.1/24"), false),
+        Request::add_address(index, net("fd09::1/64"), true),
+    ])
+    .unwrap();
+    inside
+        .run(&[
+            Request::set(eth0, &SWITCHED_ON),
+            Request::add_address(eth0, net("10.9.0.2/24"), false),
+            Request::add_address(eth0, net("fd09::2/64"), true),
+            Request::add_route(net("0.0.0.0/0"), Some("10.9.0.1".parse().unwrap()), eth0),
+            Request::add_route(net("::/0"), Some("fd09::1".parse().unwrap()), eth0),
+            Request::add_route(net("10.77.0.0/16"), None, eth0),
+        ])
+        .unwrap();
+    let addresses = inside.addresses().unwrap();
+    let ours: Vec<_> = addresses
+        .iter()
+        .filter(|a| a.address.to_string() == "fd09::2/64")
+        .collect();
+    assert!(
+        matches!(ours[..], [Address { index, tentative: false, .. }] if *index == eth0),
+        "{addresses:?}"
+    );
+    let routes = inside.routes().unwrap();
+    let has = |to: &str, via: Option<&str>| {
+        routes.iter().any(|r| {
+            r.to == net(to) && r.via == via.map(|via| via.parse().unwrap()) && r.index == Some(eth0)
+        })
+    };
+    assert!(has("0.0.0.0/0", Some("10.9.0.1")), "{routes:?}");
+    assert!(has("::/0", Some("fd09::1")), "{routes:?}");
+    assert!(
+        has("10.77.0.0/16", None) && has("10.9.0.0/24", None),
+        "{routes:?}"
+    );
+    for (at, to) in [("10.9.0.1:0", "10.9.0.2:0"), ("[fd09::1]:0", "[fd09::2]:0")] {
+        let listener = sandbox
+            .inside(|| std::net::TcpListener::bind(to.replace(":0", ":80")))
+            .unwrap();
+        let to = listener.local_addr().unwrap();
+        let client = host_ns.inside(|| std::net::TcpStream::connect(to)).unwrap();
+        assert_eq!(
+            client.local_addr().unwrap().ip(),
+            at.parse::<std::net::SocketAddr>().unwrap().ip()
+        );
+    }
+    assert!(named(&inside, "eth0").counters.rx_bytes > 0);
+    inside
+        .remove_route(net("10.77.0.0/16"), None, eth0)
+        .unwrap();
+    inside.remove_address(eth0, net("10.9.0.2/24")).unwrap();
+    assert!(
+        !inside
+            .routes()
+            .unwrap()
+            .iter()
+            .any(|r| r.to == net("0.0.0.0/0"))
+    );
+}
+
+#[test]
+fn a_failure_names_its_request_and_the_others_are_done() {
+    let (_namespace, route) = fresh();
+    let net = |text: &str| text.parse().unwrap();
+    let failures = route
+        .run_all(&[
+            Request::add_bridge("br0", &BridgeOptions::default()),
+            Request::add_bridge("br0", &BridgeOptions::default()),
+            Request::add_route(net("10.0.0.0/8"), Some("192.0.2.1".parse().unwrap()), 1),
+            Request::set(
+                1,
+                &LinkChange {
+                    up: Some(true),
+                    ..LinkChange::default()
+                },
+            ),
+        ])
+        .unwrap();
+    assert_eq!(
+        failures.iter().map(|(index, _)| *index).collect::<Vec<_>>(),
+        [1, 2]
+    );
+    assert!(failures[0].1.is_present());
+    assert_eq!(failures[0].1.to_string(), "add bridge br0");
+    assert_eq!(
+        failures[1].1.to_string(),
+        "add route 10.0.0.0/8 via 192.0.2.1 on link 1 (Nexthop has invalid gateway)"
+    );
+    assert!(named(&route, "lo").up);
+    assert!(route.remove_link(4711).unwrap_err().is_missing());
+    assert!(route.link_named("nosuch").unwrap().is_none());
+}
+
+#[test]
+fn a_link_moves_with_a_new_name_and_address() {
+    let (_a, a) = fresh();
+    let (b_ns, b) = fresh();
+    a.add_veth(
+        "one",
+        &VethOptions {
+            peer_name: "two",
+            ..VethOptions::default()
+        },
+    )
+    .unwrap();
+    let two = named(&a, "two").index;
+    a.set(
+        two,
+        &LinkChange {
+            namespace: Some(b_ns.as_fd()),
+            name: Some("eth1"),
+            mac: Some([2, 0, 0, 0, 0, 9]),
+            mtu: Some(1300),
+            up: Some(true),
+            master: None,
+        },
+    )
+    .unwrap();
+    let moved = named(&b, "eth1");
+    assert_eq!(
+        (moved.mac, moved.mtu, moved.up),
+        (Some([2, 0, 0, 0, 0, 9]), 1300, true)
+    );
+    assert!(a.link_named("two").unwrap().is_none());
+}
+
+#[test]
+fn a_macvlan_is_made_in_another_namespace() {
+    let (_host, host) = fresh();
+    let (sandbox, inside) = fresh();
+    host.add_veth(
+        "up0",
+        &VethOptions {
+            peer_name: "up1",
+            up: true,
+            ..VethOptions::default()
+        },
+    )
+    .unwrap();
+    let parent = named(&host, "up0").index;
+    let link = SubLink {
+        name: "eth0",
+        parent,
+        namespace: Some(sandbox.as_fd()),
+        mac: Some([2, 0, 0, 0, 0, 7]),
+        up: true,
+        ..SubLink::default()
+    };
+    host.add_macvlan(MacvlanMode::Bridge, &link).unwrap();
+    let made = named(&inside, "eth0");
+    assert_eq!(
+        (made.kind.as_deref(), made.mac, made.up),
+        (Some("macvlan"), Some([2, 0, 0, 0, 0, 7]), true)
+    );
+    assert_eq!(made.parent, Some(parent));
+}
