@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::panic::resume_unwind;
 
 use crate::namespace::{Namespaces, enter, unshare};
+use crate::sys::owned_fd;
 
 /// A network namespace, which lives at least as long as this descriptor.
 #[derive(Debug)]
@@ -39,6 +40,13 @@ impl NetworkNamespace {
     /// That of a process.
     pub fn of_process(pid: u32) -> io::Result<Self> {
         Self::open(&format!("/proc/{pid}/ns/net"))
+    }
+
+    /// The one that a socket was made in, wherever it is used (`SIOCGSKNS`).
+    pub fn of_socket(socket: &impl AsFd) -> io::Result<Self> {
+        // SAFETY: SIOCGSKNS takes no argument.
+        let fd = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::SIOCGSKNS as _) };
+        owned_fd(fd).map(|fd| Self { fd })
     }
 
     /// The one behind a descriptor of `/proc/PID/ns/net`.

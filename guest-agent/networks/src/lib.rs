@@ -16,6 +16,7 @@
 mod definition;
 mod error;
 mod fabric;
+pub mod names;
 mod sandbox;
 mod settings;
 
