@@ -20,7 +20,8 @@ pub struct Sockets {
 
 impl Sockets {
     /// Makes them, and the rule in the namespace that leads to them. The loopback interface has to be up.
-    pub fn open(namespace: &NetworkNamespace) -> io::Result<Self> {
+    pub fn open(namespace: &impl AsFd) -> io::Result<Self> {
+        let namespace = NetworkNamespace::from_fd(namespace.as_fd().try_clone_to_owned()?);
         namespace.inside(|| {
             let any_port = SocketAddrV4::new(ADDRESS, 0);
             let sockets = Self {
