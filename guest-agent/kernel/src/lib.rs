@@ -20,6 +20,7 @@ pub mod mount;
 pub mod namespace;
 pub mod netlink;
 pub mod network;
+pub mod nftables;
 pub mod process;
 pub mod remove;
 pub mod resolve;

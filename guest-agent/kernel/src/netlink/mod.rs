@@ -17,7 +17,7 @@ mod path;
 mod request;
 mod route;
 mod socket;
-mod wire;
+pub(crate) mod wire;
 
 pub use address::Address;
 pub use error::{Error, Result};
@@ -29,7 +29,7 @@ pub use request::Request;
 pub use route::Route;
 
 pub(crate) use socket::Socket;
-pub(crate) use wire::Writer;
+pub(crate) use wire::{Attributes, Writer};
 
 #[cfg(test)]
 mod tests;

@@ -63,8 +63,8 @@ impl Socket {
         })
     }
 
-    /// Sends messages, which `write` makes given the number of the first, and waits until the kernel has worked on all
-    /// of them. The last one, `count - 1` later, has to ask for an acknowledgement.
+    /// Sends `count` messages, which `write` makes given the number of the first. One of them has to ask for an
+    /// acknowledgement.
     ///
     /// The kernel answers before `send` returns, so nothing is waited for: an empty queue means that it is all there.
     pub(crate) fn submit(
@@ -104,7 +104,7 @@ impl Socket {
                         text,
                     });
                 } else {
-                    acknowledged |= index + 1 == count;
+                    acknowledged = true;
                 }
             }
         }
