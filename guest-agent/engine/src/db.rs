@@ -24,6 +24,9 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS volumes (
         name TEXT PRIMARY KEY, record TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS networks (
+        id TEXT PRIMARY KEY, record TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
 ";
 
 /// How long changes that nobody waits for are gathered.
@@ -46,6 +49,10 @@ pub(crate) enum Change {
     Volume { name: String, record: String },
     /// A volume is gone.
     VolumeGone { name: String },
+    /// A new network, or another state of one.
+    Network { id: String, record: String },
+    /// A network is gone.
+    NetworkGone { id: String },
     /// Only to be acknowledged, after what came before.
     Nothing,
 }
@@ -57,6 +64,8 @@ pub(crate) struct Stored {
     pub(crate) containers: Vec<(String, String)>,
     /// The record of each volume.
     pub(crate) volumes: Vec<String>,
+    /// The record of each network.
+    pub(crate) networks: Vec<String>,
 }
 
 struct Job {
@@ -116,11 +125,15 @@ impl Db {
 fn read(connection: &Connection) -> rusqlite::Result<Stored> {
     let mut containers = connection.prepare("SELECT definition, history FROM containers")?;
     let mut volumes = connection.prepare("SELECT record FROM volumes")?;
+    let mut networks = connection.prepare("SELECT record FROM networks")?;
     Ok(Stored {
         containers: containers
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<rusqlite::Result<_>>()?,
         volumes: volumes
+            .query_map([], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?,
+        networks: networks
             .query_map([], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?,
     })
@@ -189,6 +202,12 @@ fn write_one(transaction: &Transaction<'_>, change: &Change) -> rusqlite::Result
         Change::VolumeGone { name } => transaction
             .prepare_cached("DELETE FROM volumes WHERE name = ?1")?
             .execute(params![name]),
+        Change::Network { id, record } => transaction
+            .prepare_cached("INSERT OR REPLACE INTO networks VALUES (?1, ?2)")?
+            .execute(params![id, record]),
+        Change::NetworkGone { id } => transaction
+            .prepare_cached("DELETE FROM networks WHERE id = ?1")?
+            .execute(params![id]),
         Change::Nothing => Ok(0),
     };
     changed.map(|_| ())

@@ -1,10 +1,12 @@
 //! The engine: everything below one root folder.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     io,
+    os::fd::OwnedFd,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use proa_images::{Digest, HeldBy, Store};
@@ -21,6 +23,7 @@ use crate::{
     events::Events,
     exec::Execs,
     machine::Host,
+    network::{self, Networks},
     paths::Paths,
     pollable::{self, Pollable},
     registry::Registry,
@@ -43,7 +46,7 @@ pub struct Engine {
     config: Config,
     images: Store,
     pub(crate) paths: Paths,
-    pub(crate) keeper: AsyncFd<Pollable<Keeper>>,
+    pub(crate) keeper: Arc<AsyncFd<Pollable<Keeper>>>,
     pub(crate) cgroups: Hierarchy,
     pub(crate) host: Host,
     pub(crate) db: Db,
@@ -51,6 +54,7 @@ pub struct Engine {
     pub(crate) containers: Registry,
     pub(crate) execs: Execs,
     pub(crate) volumes: Volumes,
+    pub(crate) networks: Arc<Networks>,
     stop: watch::Sender<bool>,
 }
 
@@ -64,10 +68,16 @@ impl Engine {
         }
         let (db, stored) = Db::open(&paths.state_db())?;
         let cgroups = Hierarchy::detect().context(|| "look at the host's cgroups".into())?;
+        let keeper = pollable::watch(keeper).context(|| "listen to the keeper".into())?;
+        let keeper = Arc::new(keeper);
+        let kept = kept(&keeper).await?;
+        let settings = network::settings::of_engine(&config.root);
+        let networks = Networks::open(settings, Arc::clone(&keeper), db.clone(), &stored.networks)?;
         let engine = Arc::new(Engine {
             host: Host::look(&cgroups),
             volumes: Volumes::open(paths.volumes(), db.clone(), &stored.volumes)?,
-            keeper: pollable::watch(keeper).context(|| "listen to the keeper".into())?,
+            keeper,
+            networks,
             events: Events::default(),
             containers: Registry::default(),
             execs: Execs::default(),
@@ -78,7 +88,7 @@ impl Engine {
             cgroups,
             db,
         });
-        engine.reopen(stored).await;
+        engine.reopen(stored, kept).await;
         tokio::spawn(listen(Arc::clone(&engine)));
         Ok(engine)
     }
@@ -146,7 +156,7 @@ impl Engine {
     }
 
     /// Containers as they were kept, and as they are found.
-    async fn reopen(self: &Arc<Self>, stored: Stored) {
+    async fn reopen(self: &Arc<Self>, stored: Stored, kept: Kept) {
         let records = reopen::collect(&self.paths, stored.containers);
         let known: HashSet<String> = records
             .iter()
@@ -156,6 +166,7 @@ impl Engine {
             self.reopen_one(definition, history).await;
         }
         reopen::sweep(&self.paths, &known);
+        self.reopen_networks(kept).await;
         for container in self.containers.all() {
             // The task lives as long as the container.
             let _ = container.line.requests.send(task::Request::Resume);
@@ -197,6 +208,36 @@ impl Engine {
     }
 }
 
+/// Descriptors that the keeper held for the process before this one, by name.
+pub(crate) type Kept = HashMap<String, OwnedFd>;
+
+/// How long the keeper may take to hand them over.
+const HANDING_OVER: Duration = Duration::from_secs(10);
+
+/// Takes over what the keeper held: it says so first, and then that this is all.
+async fn kept(keeper: &AsyncFd<Pollable<Keeper>>) -> Result<Kept> {
+    let mut kept = Kept::new();
+    let all = async {
+        loop {
+            let mut ready = keeper.readable().await?;
+            match keeper.get_ref().receive() {
+                Ok(Some(Notice::Kept { name, fd })) => drop(kept.insert(name, fd)),
+                Ok(Some(Notice::Ready)) => return Ok(()),
+                // A container that ended is found when it is looked for.
+                Ok(Some(Notice::MonitorEnded { .. } | Notice::Stop)) => {}
+                Ok(None) => ready.clear_ready(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    match tokio::time::timeout(HANDING_OVER, all).await {
+        Ok(outcome) => outcome.context(|| "take over what the keeper holds".into())?,
+        Err(_) => tracing::warn!("the keeper does not say what it holds"),
+    }
+    Ok(kept)
+}
+
 /// Hears the keeper until it is gone.
 async fn listen(engine: Arc<Engine>) {
     loop {
@@ -221,7 +262,7 @@ fn hear(engine: &Engine, notice: Notice) {
         Notice::Stop => drop(engine.stop.send_replace(true)),
         // The connection to the monitor ends with it, which is heard there.
         Notice::MonitorEnded { id, .. } => tracing::debug!(id, "a monitor ended"),
-        // Nothing is kept yet.
+        // All of it came before anything else.
         Notice::Kept { .. } | Notice::Ready => {}
     }
 }

@@ -4,8 +4,8 @@
 //! are the Docker Engine API's, and its documents are those of `proa-protocol`. Exactly one task per container
 //! changes its [`State`]; everyone else sends that task a request and reads a published copy.
 //!
-//! Composes `images` (what a container's root is made of), `runtime` (how it becomes a process) and the cgroup half
-//! of `kernel` (what it may use).
+//! Composes `images` (what a container's root is made of), `runtime` (how it becomes a process), `networks` (whom it
+//! talks to) and the cgroup half of `kernel` (what it may use).
 //!
 //! Does not know: HTTP, sockets of clients, the host a machine runs on.
 //!
@@ -28,7 +28,7 @@ pub mod id;
 mod image;
 mod machine;
 mod names;
-mod networks;
+mod network;
 mod paths;
 mod pollable;
 mod ps;
@@ -44,7 +44,6 @@ pub use engine::{Config, Engine};
 pub use error::{Error, Kind, Result};
 pub use exec::Exec;
 pub use image::ImageSource;
-pub use networks::id_of as network_id;
 /// Where images live: its values appear in this crate's functions.
 pub use proa_images as images;
 pub use proa_protocol::Filters;

@@ -2,10 +2,13 @@
 //!
 //! Two samples make a document: rates (processor use in percent) are the client's to compute from the difference.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use proa_kernel::cgroup::{self, Version};
 use proa_protocol::docker::stats::{
-    BlkioEntry, BlkioStats, ContainerStats, CpuStats, CpuUsage, MemoryStats, PidsStats, Throttling,
+    BlkioEntry, BlkioStats, ContainerStats, CpuStats, CpuUsage, MemoryStats, NetworkStats,
+    PidsStats, Throttling,
 };
 use proa_protocol::timestamp;
 
@@ -18,6 +21,53 @@ pub(crate) struct Sample {
     pub used: cgroup::Stats,
     /// Processor time of the whole machine.
     pub machine: cgroup::HostCpu,
+    /// Counters of each interface; none where the container has no network of its own.
+    pub networks: Option<BTreeMap<String, NetworkStats>>,
+}
+
+/// The counters of each interface that a process sees, but for the loopback.
+pub(crate) fn interfaces(pid: u32) -> BTreeMap<String, NetworkStats> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/net/dev")).unwrap_or_default();
+    let lines = text.lines().filter_map(interface);
+    lines.filter(|(name, _)| name != "lo").collect()
+}
+
+/// One line of `/proc/PID/net/dev` (proc_pid_net(5)): the name, eight counters of what came in, eight of what went out.
+fn interface(line: &str) -> Option<(String, NetworkStats)> {
+    let (name, counters) = line.split_once(':')?;
+    let numbers: Vec<u64> = counters
+        .split_whitespace()
+        .map_while(|number| number.parse().ok())
+        .collect();
+    let [
+        rx_bytes,
+        rx_packets,
+        rx_errors,
+        rx_dropped,
+        _,
+        _,
+        _,
+        _,
+        tx_bytes,
+        tx_packets,
+        tx_errors,
+        tx_dropped,
+        ..,
+    ] = numbers[..]
+    else {
+        return None;
+    };
+    let counted = NetworkStats {
+        rx_bytes,
+        rx_packets,
+        rx_errors,
+        rx_dropped,
+        tx_bytes,
+        tx_packets,
+        tx_errors,
+        tx_dropped,
+    };
+    Some((name.trim().to_owned(), counted))
 }
 
 /// What a document needs beside its samples.
@@ -50,6 +100,7 @@ pub(crate) fn document(
         cpu_stats: cpu(now),
         precpu_stats: before.map(cpu).unwrap_or_default(),
         memory_stats: memory(&now.used.memory, subject),
+        networks: now.networks.clone(),
         ..stopped(subject)
     }
 }
@@ -162,7 +213,20 @@ mod tests {
                 total: 100,
                 online: 2,
             },
+            networks: None,
         }
+    }
+
+    #[test]
+    fn a_line_of_counters_is_read_by_its_columns() {
+        let line = "  eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16";
+        let (name, read) = interface(line).unwrap();
+        assert_eq!(
+            (name.as_str(), read.rx_bytes, read.rx_dropped),
+            ("eth0", 1, 4)
+        );
+        assert_eq!((read.tx_bytes, read.tx_dropped), (9, 12));
+        assert!(interface("Inter-|   Receive").is_none() && interface("lo: 1 2").is_none());
     }
 
     fn subject(version: Version) -> Subject<'static> {

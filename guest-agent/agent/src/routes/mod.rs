@@ -25,7 +25,7 @@ pub(crate) async fn answer(method: &Method, path: &[&str], call: Call) -> Answer
         ["exec", rest @ ..] => exec::answer(method, rest, call).await,
         ["images", rest @ ..] => images::answer(method, rest, call).await,
         ["volumes", rest @ ..] => volumes::answer(method, rest, call).await,
-        ["networks", rest @ ..] => networks::answer(method, rest, &call),
+        ["networks", rest @ ..] => networks::answer(method, rest, call).await,
         ["proa", "v1", rest @ ..] => proa::answer(method, rest, &call).await,
         ["distribution", name @ .., "json"] if !name.is_empty() => {
             images::distribution(method, name, call).await

@@ -7,7 +7,9 @@ use std::{
 };
 
 use proa_images::{Hold, Image, Platform};
-use proa_protocol::{ContainerConfig, ContainerCreateBody, ContainerCreateResponse, HostConfig};
+use proa_protocol::{
+    ContainerConfig, ContainerCreateBody, ContainerCreateResponse, EndpointSettings, HostConfig,
+};
 use rustix::fs::{Mode, OFlags};
 
 use super::{
@@ -22,6 +24,7 @@ use crate::{
     error::Context,
     id::Id,
     names,
+    network::{connect, join, ports},
     rootfs::Layers,
     spec::{self, request},
 };
@@ -142,6 +145,7 @@ impl Engine {
             config,
             host,
             endpoints,
+            left_its_network: false,
             mounts,
             models: OnceLock::new(),
         };
@@ -175,7 +179,7 @@ impl Engine {
 struct Draft {
     config: ContainerConfig,
     host: HostConfig,
-    endpoints: BTreeMap<String, proa_protocol::EndpointSettings>,
+    endpoints: BTreeMap<String, EndpointSettings>,
     command: Vec<String>,
     requested: Vec<request::Requested>,
     models: Models,
@@ -227,7 +231,11 @@ impl Draft {
             .map_err(|error| bad(&error))?;
         let requested = request::requested(&models.0, &models.1)
             .map_err(|error| Error::bad(error.to_string()))?;
-        let endpoints = networking_config.endpoints_config.unwrap_or_default();
+        let endpoints = endpoints(
+            &config,
+            &host,
+            networking_config.endpoints_config.unwrap_or_default(),
+        )?;
         Ok((
             Draft {
                 config,
@@ -255,15 +263,40 @@ pub(super) fn as_models(config: &ContainerConfig, host: &HostConfig) -> Result<M
     Ok((convert(config)?, convert(host)?))
 }
 
-/// Networks of the engine's own come later; what there is so far is checked here.
+/// Whose network is shared must exist now; a network must when the container is started.
 fn network(engine: &Engine, host: &HostConfig) -> Result<()> {
-    match host.network_mode.as_str() {
-        "none" | "host" | "bridge" => Ok(()),
-        mode => match mode.strip_prefix("container:") {
-            Some(other) => engine.container(other).map(|_| ()),
-            None => Err(Error::not_found(format!("network {mode} not found"))),
-        },
+    match host.network_mode.strip_prefix("container:") {
+        Some(other) => engine.container(other).map(|_| ()),
+        None => Ok(()),
     }
+}
+
+/// What is asked of each network, that of the container's mode always among them.
+fn endpoints(
+    config: &ContainerConfig,
+    host: &HostConfig,
+    asked: BTreeMap<String, EndpointSettings>,
+) -> Result<BTreeMap<String, EndpointSettings>> {
+    let mode = host.network_mode.as_str();
+    let mut endpoints: BTreeMap<_, _> = asked
+        .into_iter()
+        .map(|(name, settings)| (connect::key_of(&name).to_owned(), settings))
+        .collect();
+    if mode.starts_with("container:") {
+        return Ok(BTreeMap::new());
+    }
+    if endpoints.len() > 1 && matches!(mode, "host" | "none") {
+        return Err(Error::bad(
+            "conflicting options: cannot attach both user-defined and non-user-defined network-modes",
+        ));
+    }
+    let own = endpoints.entry(mode.to_owned()).or_default();
+    if own.mac_address.is_empty() {
+        own.mac_address.clone_from(&config.mac_address);
+    }
+    join::check(host, &endpoints)?;
+    ports::wanted(config, host)?;
+    Ok(endpoints)
 }
 
 /// The container's folder: where changes go, and the engine's three files.

@@ -33,6 +33,9 @@ pub(crate) struct Definition {
     pub(crate) host: HostConfig,
     /// What it asked of each network.
     pub(crate) endpoints: BTreeMap<String, EndpointSettings>,
+    /// It was disconnected from the last of them.
+    #[serde(default)]
+    pub(crate) left_its_network: bool,
     pub(crate) mounts: Vec<Mounted>,
     /// The configurations as the types that specs are written from, once they were needed.
     #[serde(skip)]
@@ -128,6 +131,20 @@ impl Definition {
         self.config.labels.as_ref().unwrap_or(&NONE)
     }
 
+    /// What it asked of each of its networks, that of its mode among them whatever was said about it.
+    pub(crate) fn endpoints(&self) -> Vec<(String, EndpointSettings)> {
+        let mode = &self.host.network_mode;
+        let mut list: Vec<_> = self
+            .endpoints
+            .iter()
+            .map(|(name, settings)| (name.clone(), settings.clone()))
+            .collect();
+        if list.is_empty() && !self.left_its_network {
+            list.push((mode.clone(), EndpointSettings::default()));
+        }
+        list
+    }
+
     /// The names of its volumes.
     pub(crate) fn volumes(&self) -> impl Iterator<Item = (&str, bool)> {
         self.mounts.iter().filter_map(|mount| match &mount.what {
@@ -161,6 +178,7 @@ pub(crate) mod tests {
             config: ContainerConfig::default(),
             host,
             endpoints: BTreeMap::new(),
+            left_its_network: false,
             mounts: Vec::new(),
             models: OnceLock::new(),
         }

@@ -77,6 +77,7 @@ impl Task {
         self.history.running = None;
         self.exits += 1;
         self.leaving = Some(Arc::clone(&running.link));
+        self.leave_networks(engine, &running);
         let again = restarts(&self.definition, &self.history, &exit);
         if again {
             self.history.restarts += 1;
@@ -85,6 +86,7 @@ impl Task {
             self.enter(State::Exited(exit.clone()));
         }
         self.tell_death(engine, &exit);
+        self.tell_networks(engine, "disconnect", &running.place);
         engine.execs.lost(&self.definition.id);
         if again {
             self.schedule(&exit);

@@ -1,10 +1,11 @@
 //! The three files every container gets from the engine: `/etc/hostname`, `/etc/hosts`, `/etc/resolv.conf`.
 
-use std::{fs, io, path::Path};
+use std::{fs, io, net::IpAddr, path::Path};
 
 use proa_protocol::{ContainerConfig, HostConfig};
 
-use crate::spec::Files;
+use super::definition::Definition;
+use crate::{Engine, network::Place, spec::Files};
 
 /// Where they are.
 pub(crate) fn paths(folder: &Path) -> Files {
@@ -21,31 +22,178 @@ pub(crate) fn write(folder: &Path, config: &ContainerConfig, host: &HostConfig) 
     let shares_host = host.network_mode == "host";
     fs::write(files.hostname, format!("{}\n", config.hostname))?;
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let hosts = if shares_host {
-        read("/etc/hosts")
+    let (hosts, gateway) = if shares_host {
+        (read("/etc/hosts"), Some(IpAddr::from([127, 0, 0, 1])))
     } else {
-        DEFAULT_HOSTS.to_owned()
+        (DEFAULT_HOSTS.to_owned(), None)
     };
-    fs::write(files.hosts, hosts + &extra_hosts(host))?;
+    fs::write(files.hosts, hosts + &extra_hosts(host, gateway))?;
     fs::write(
         files.resolv_conf,
         resolv_conf(&read("/etc/resolv.conf"), host, shares_host),
     )
 }
 
+/// Writes those that depend on the networks, before a start.
+pub(crate) fn join(
+    engine: &Engine,
+    folder: &Path,
+    definition: &Definition,
+    place: &Place,
+) -> io::Result<()> {
+    let files = paths(folder);
+    let host = &definition.host;
+    let hosts = DEFAULT_HOSTS.to_owned()
+        + &extra_hosts(host, host_address(place))
+        + &links(engine, definition)
+        + &own_hosts(definition, place).concat();
+    fs::write(files.hosts, hosts)?;
+    fs::write(files.resolv_conf, resolver(host, place)?)
+}
+
+/// Follows a change of networks. What a user wrote stays; the files stay those that are mounted.
+pub(crate) fn update(
+    folder: &Path,
+    definition: &Definition,
+    before: &Place,
+    now: &Place,
+) -> io::Result<()> {
+    let files = paths(folder);
+    let (old, new) = (own_hosts(definition, before), own_hosts(definition, now));
+    let written = fs::read_to_string(&files.hosts)?;
+    let gone = |line: &str| {
+        let has = |lines: &[String]| lines.iter().any(|own| own == line);
+        has(&old) && !has(&new)
+    };
+    let mut hosts: String = written
+        .split_inclusive('\n')
+        .filter(|line| !gone(line))
+        .collect();
+    for line in new.iter().filter(|line| !old.contains(line)) {
+        hosts += line;
+    }
+    fs::write(&files.hosts, hosts)?;
+    if before.has_names() != now.has_names() {
+        fs::write(&files.resolv_conf, resolver(&definition.host, now)?)?;
+    }
+    Ok(())
+}
+
+/// The resolver's configuration in a container that is in networks.
+fn resolver(host: &HostConfig, place: &Place) -> io::Result<String> {
+    let of_host = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    Ok(if place.has_names() {
+        named_resolv_conf(&of_host, host)
+    } else {
+        resolv_conf(&of_host, host, false)
+    })
+}
+
+/// The host as the container reaches it: where its packets to elsewhere go first.
+fn host_address(place: &Place) -> Option<IpAddr> {
+    let endpoint = &place.way_out()?.endpoint;
+    let v4 = endpoint.gateway4.map(IpAddr::from);
+    v4.or(endpoint.gateway6.map(IpAddr::from))
+}
+
+/// The container's own addresses with its name, and the host's with the names that programs look for.
+fn own_hosts(definition: &Definition, place: &Place) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(address) = host_address(place) {
+        lines.push(format!(
+            "{address}\thost.docker.internal host.proa.internal\n"
+        ));
+    }
+    let config = &definition.config;
+    let name = if config.domainname.is_empty() {
+        config.hostname.clone()
+    } else {
+        format!("{0}.{1} {0}", config.hostname, config.domainname)
+    };
+    for joint in &place.joints {
+        let v4 = joint.endpoint.ipv4.map(|address| address.addr().into());
+        let v6 = joint.endpoint.ipv6.map(|address| address.addr().into());
+        let addresses: [Option<IpAddr>; 2] = [v4, v6];
+        let own = addresses.into_iter().flatten();
+        lines.extend(own.map(|address| format!("{address}\t{name}\n")));
+    }
+    lines
+}
+
+/// `--link` on the default network: the other one's address with its alias and its names.
+fn links(engine: &Engine, definition: &Definition) -> String {
+    let mut lines = String::new();
+    for link in definition.host.links.iter().flatten() {
+        let (other, alias) = split_link(link);
+        let Ok(container) = engine.container(other) else {
+            continue;
+        };
+        let seen = container.seen();
+        let Some(running) = seen.state.live() else {
+            continue;
+        };
+        let linked = &seen.definition;
+        let mut names = format!("{alias} {}", linked.config.hostname);
+        if alias != linked.name {
+            names += &format!(" {}", linked.name);
+        }
+        let first = running.place.joints.first();
+        if let Some(address) = first.and_then(|joint| joint.endpoint.ipv4) {
+            lines += &format!("{}\t{names}\n", address.addr());
+        }
+    }
+    lines
+}
+
+/// `name:alias`, or a name that is its own alias.
+pub(crate) fn split_link(link: &str) -> (&str, &str) {
+    let (name, alias) = link.split_once(':').unwrap_or((link, link));
+    (
+        name.trim_start_matches('/'),
+        alias.rsplit('/').next().unwrap_or(alias),
+    )
+}
+
 const DEFAULT_HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\n\
     ff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
 
-fn extra_hosts(host: &HostConfig) -> String {
+/// `--add-host`. The word `host-gateway` stands for the host, where that can be reached.
+fn extra_hosts(host: &HostConfig, gateway: Option<IpAddr>) -> String {
     let entries = host
         .extra_hosts
         .iter()
         .flatten()
         .filter_map(|entry| entry.split_once([':', '=']));
-    entries
-        .map(|(name, address)| format!("{}\t{name}\n", address.trim_matches(['[', ']'])))
-        .collect()
+    let line = |(name, address): (&str, &str)| match address {
+        "host-gateway" => gateway.map(|gateway| format!("{gateway}\t{name}\n")),
+        _ => Some(format!("{}\t{name}\n", address.trim_matches(['[', ']']))),
+    };
+    entries.filter_map(line).collect()
 }
+
+/// The configuration where names are answered inside. Programs ask for any name at once (`ndots:0`), unless somebody
+/// said otherwise.
+fn named_resolv_conf(of_host: &str, host: &HostConfig) -> String {
+    let servers = HostConfig {
+        dns: Some(vec![NAMES_AT.to_owned()]),
+        ..host.clone()
+    };
+    let mut text = resolv_conf(of_host, &servers, false);
+    if text.contains("ndots:") {
+        return text;
+    }
+    match text.rfind("options ") {
+        Some(at) => {
+            let end = text[at..].find('\n').map_or(text.len(), |end| at + end);
+            text.insert_str(end, " ndots:0");
+        }
+        None => text += "options ndots:0\n",
+    }
+    text
+}
+
+/// Where names are answered; files of many programs name this address.
+const NAMES_AT: &str = "127.0.0.11";
 
 /// The host's resolver configuration, with what the user asked for instead, and without name servers that only the
 /// host can reach.
@@ -122,6 +270,35 @@ mod tests {
             resolv_conf("nameserver 10.0.0.1\nsearch x\n", &host, false),
             "nameserver 9.9.9.9\n"
         );
-        assert_eq!(extra_hosts(&host), "10.0.0.2\tdb\n::2\tsix\n");
+        assert_eq!(extra_hosts(&host, None), "10.0.0.2\tdb\n::2\tsix\n");
+    }
+
+    #[test]
+    fn names_are_asked_for_inside_with_the_users_options() {
+        let host = HostConfig::default();
+        assert_eq!(
+            named_resolv_conf("nameserver 10.0.0.1\nsearch x\noptions edns0\n", &host),
+            "nameserver 127.0.0.11\nsearch x\noptions edns0 ndots:0\n"
+        );
+        assert_eq!(
+            named_resolv_conf("", &host),
+            "nameserver 127.0.0.11\noptions ndots:0\n"
+        );
+        assert_eq!(
+            named_resolv_conf("options ndots:5\n", &host),
+            "nameserver 127.0.0.11\noptions ndots:5\n"
+        );
+    }
+
+    #[test]
+    fn the_hosts_gateway_is_written_where_there_is_one() {
+        let host = HostConfig {
+            extra_hosts: Some(vec!["h:host-gateway".into()]),
+            ..HostConfig::default()
+        };
+        assert_eq!(extra_hosts(&host, None), "");
+        assert_eq!(extra_hosts(&host, "10.0.0.1".parse().ok()), "10.0.0.1\th\n");
+        assert_eq!(split_link("/db:/web/alias"), ("db", "alias"));
+        assert_eq!(split_link("db"), ("db", "db"));
     }
 }

@@ -16,7 +16,12 @@ use super::{
     state::{Ended, State},
     task::Published,
 };
-use crate::{Engine, Result, clock, engine::lock, error::Context};
+use crate::{
+    Engine, Result, clock,
+    engine::lock,
+    error::Context,
+    network::{DEFAULT, Joint, ports},
+};
 
 impl Container {
     /// Its whole document. `size` adds what its root takes.
@@ -103,7 +108,7 @@ fn document(engine: &Engine, seen: &Published) -> ContainerInspect {
         graph_driver: graph_driver(definition, &folder),
         mounts: mount_points(definition),
         config,
-        network_settings: network_settings(seen),
+        network_settings: network_settings(engine, seen),
         ..ContainerInspect::default()
     }
 }
@@ -236,29 +241,92 @@ fn mount_point(mount: &Mounted) -> MountPoint {
     }
 }
 
-/// One endpoint without addresses: what there is of networks so far.
-pub(super) fn networks(definition: &Definition) -> BTreeMap<String, EndpointSettings> {
+/// Its networks: where it is, and where it would be if it ran.
+pub(super) fn networks(engine: &Engine, seen: &Published) -> BTreeMap<String, EndpointSettings> {
+    let definition = &seen.definition;
     let mode = definition.host.network_mode.as_str();
     if mode.starts_with("container:") {
         return BTreeMap::new();
     }
-    let mut endpoint = definition.endpoints.get(mode).cloned().unwrap_or_default();
-    if endpoint.network_id.is_empty() {
-        endpoint.network_id = crate::network_id(mode).unwrap_or_default().to_owned();
-    }
-    BTreeMap::from([(mode.to_owned(), endpoint)])
+    let live = seen.state.live();
+    let list = definition.endpoints().into_iter();
+    list.map(|(name, mut settings)| {
+        let record = engine.networks.find(&name).ok();
+        if let Some(record) = &record {
+            settings.network_id.clone_from(&record.id);
+        }
+        let joint = live
+            .zip(record.as_ref())
+            .and_then(|(running, record)| running.place.joint(&record.id));
+        if let Some(joint) = joint {
+            describe(&mut settings, joint);
+        } else if live.is_some() {
+            settings.endpoint_id = endpoint_id(definition, &name);
+        }
+        let name = record.map_or(name, |record| record.name.clone());
+        (name, settings)
+    })
+    .collect()
 }
 
-fn network_settings(seen: &Published) -> NetworkSettings {
+/// What stands for an endpoint where the kernel has none, as in `host` and `none`: the same for as long as the
+/// container lives.
+fn endpoint_id(definition: &Definition, network: &str) -> String {
+    let turned = definition.id.as_str().chars().rev();
+    let turned: String = turned.collect();
+    let mark = network.len() % 10;
+    format!("{mark}{}", &turned[1..])
+}
+
+/// Fills in what an endpoint has.
+fn describe(settings: &mut EndpointSettings, joint: &Joint) {
+    let endpoint = &joint.endpoint;
+    settings.endpoint_id.clone_from(&endpoint.id);
+    settings.mac_address = endpoint.mac.to_string();
+    if let Some(address) = endpoint.ipv4 {
+        settings.ip_address = address.addr().to_string();
+        settings.ip_prefix_len = i64::from(address.prefix_len());
+    }
+    if let Some(address) = endpoint.ipv6 {
+        settings.global_ipv6_address = address.addr().to_string();
+        settings.global_ipv6_prefix_len = i64::from(address.prefix_len());
+    }
+    let text = |gateway: Option<String>| gateway.unwrap_or_default();
+    settings.gateway = text(endpoint.gateway4.map(|gateway| gateway.to_string()));
+    settings.ipv6_gateway = text(endpoint.gateway6.map(|gateway| gateway.to_string()));
+    settings.dns_names = Some(joint.names.clone()).filter(|names| !names.is_empty());
+}
+
+/// The ports it publishes; none of a container without networks of its own.
+pub(super) fn published(seen: &Published) -> Option<&[proa_networks::Published]> {
+    let live = seen.state.live()?;
+    let mode = seen.definition.host.network_mode.as_str();
+    let wired = mode != "host" && !mode.starts_with("container:");
+    wired.then_some(&live.place.published)
+}
+
+fn network_settings(engine: &Engine, seen: &Published) -> NetworkSettings {
     let definition = &seen.definition;
     let live = seen.state.live();
+    let networks = networks(engine, seen);
+    // The old fields are those of the default network.
+    let old = networks.get(DEFAULT).cloned().unwrap_or_default();
+    let ports = published(seen).map(|published| ports::map(&definition.config, published));
     NetworkSettings {
         sandbox_id: live.map(|_| definition.id.to_string()).unwrap_or_default(),
         sandbox_key: live
             .map(|running| format!("/proc/{}/ns/net", running.pid))
             .unwrap_or_default(),
-        ports: Some(BTreeMap::new()),
-        networks: Some(networks(definition)),
+        ports: Some(ports.unwrap_or_default()),
+        endpoint_id: old.endpoint_id,
+        gateway: old.gateway,
+        global_ipv6_address: old.global_ipv6_address,
+        global_ipv6_prefix_len: old.global_ipv6_prefix_len,
+        ip_address: old.ip_address,
+        ip_prefix_len: old.ip_prefix_len,
+        ipv6_gateway: old.ipv6_gateway,
+        mac_address: old.mac_address,
+        networks: Some(networks),
         ..NetworkSettings::default()
     }
 }

@@ -8,6 +8,7 @@ use std::{
 
 use oci_spec::runtime::{Process, Spec};
 use proa_kernel::cgroup::{Cgroup, CgroupPath, Controller, OomWatch, Version};
+use proa_kernel::namespace::Namespaces;
 use proa_runtime::{
     StartError, Step,
     client::{Keeper, Launch, Monitor, Size, Stdin, Streams},
@@ -17,12 +18,13 @@ use proa_runtime::{
 
 use super::{
     definition::{Definition, Source},
-    files, log_config, mounts,
+    files, log_config, mounts, network,
     state::{Failure, Kit},
 };
 use crate::{
     Engine, Error, Kind, Result,
     error::Context,
+    network::{Place, join::Joining},
     rootfs::Layers,
     spec::{self, Joined, Shared},
     users,
@@ -43,15 +45,17 @@ pub(super) struct Prepared {
     tasks: Vec<OwnedFd>,
     oom_watch: Option<OomWatch>,
     oom_counter: Option<OwnedFd>,
+    networks: Option<Joining>,
 }
 
 impl Prepared {
     /// Runs on a blocking thread.
     pub(super) fn prepare(
         engine: &Engine,
-        definition: &Definition,
+        definition: &Arc<Definition>,
         size: Option<Size>,
     ) -> Result<Prepared, Refused> {
+        let networks = networks(engine, definition)?;
         let root = overlay(engine, definition);
         let spec = write_spec(engine, definition, &root)?;
         let resources = spec
@@ -76,10 +80,14 @@ impl Prepared {
             Some(limit) if limit > 0 => group.cgroup().watch_oom().ok(),
             Some(_) | None => None,
         };
+        let mut plan = plan(engine, definition, &spec, root, group.cgroup(), size)?;
+        if networks.is_some() {
+            plan.namespaces.give(Namespaces::NET);
+        }
         let launch = Launch {
             id: definition.id.to_string(),
             run_dir: engine.paths.run_container(&definition.id),
-            plan: plan(engine, definition, &spec, root, group.cgroup(), size)?,
+            plan,
             stdin: stdin(definition),
             log: log_config::sink(engine, definition)?,
             cgroup: Some(path.as_str().to_owned()),
@@ -94,6 +102,7 @@ impl Prepared {
             tasks,
             oom_watch,
             oom_counter,
+            networks,
         })
     }
 
@@ -104,19 +113,24 @@ impl Prepared {
         attaches: &[(Streams, BorrowedFd<'_>)],
     ) -> std::io::Result<Monitor> {
         let tasks: Vec<_> = self.tasks.iter().map(AsFd::as_fd).collect();
+        let network = self.networks.as_ref().map(Joining::namespace);
+        let namespaces: Vec<_> = network
+            .into_iter()
+            .map(|fd| (Namespaces::NET.bits(), fd))
+            .collect();
         let fds = LaunchFds {
             attaches,
             cgroup: self.directory.as_ref().map(AsFd::as_fd),
             cgroup1_tasks: &tasks,
-            namespaces: &[],
+            namespaces: &namespaces,
             oom_watch: self.oom_watch.as_ref().map(AsFd::as_fd),
             oom_counter: self.oom_counter.as_ref().map(AsFd::as_fd),
         };
         keeper.launch(&self.launch, &fds)
     }
 
-    /// The start succeeded: the cgroup belongs to what runs.
-    pub(super) fn into_running(self) -> (Arc<Cgroup>, Arc<OnceLock<Kit>>) {
+    /// The start succeeded: the cgroup and the place in the networks belong to what runs.
+    pub(super) fn into_running(self) -> (Arc<Cgroup>, Arc<OnceLock<Kit>>, Arc<Place>) {
         let kit = OnceLock::new();
         if let Some(process) = self.process {
             // It was empty.
@@ -125,8 +139,23 @@ impl Prepared {
                 process,
             });
         }
-        (self.group.keep(), Arc::new(kit))
+        let place = self.networks.map(Joining::keep).unwrap_or_default();
+        (self.group.keep(), Arc::new(kit), place)
     }
+}
+
+/// Joins the container's networks, if it has any, and writes down where it is.
+fn networks(engine: &Engine, definition: &Arc<Definition>) -> Result<Option<Joining>> {
+    let Some(mut joining) = Joining::begin(engine, definition)? else {
+        return Ok(None);
+    };
+    let place = joining.place();
+    network::write(&engine.paths.run_container(&definition.id), place)?;
+    let folder = engine.paths.container(&definition.id);
+    files::join(engine, &folder, definition, place)
+        .context(|| format!("write the files of container {}", definition.id))?;
+    joining.hold()?;
+    Ok(Some(joining))
 }
 
 /// A cgroup that goes away again unless it is kept.

@@ -15,7 +15,7 @@ use super::{
     status,
     task::Published,
 };
-use crate::{Engine, Error, Filters, Result, clock, engine::lock};
+use crate::{Engine, Error, Filters, Result, clock, engine::lock, network::ports};
 
 /// Which containers to list.
 #[derive(Clone, Debug, Default)]
@@ -156,10 +156,9 @@ impl<'a> Wanted<'a> {
             && self
                 .filters
                 .any("volume", |name| uses_volume(definition, name))
-            && self.filters.any("network", |name| {
-                let mode = definition.host.network_mode.as_str();
-                mode == name || crate::network_id(mode) == Some(name)
-            })
+            && self
+                .filters
+                .any("network", |wanted| is_in(engine, seen, wanted))
             && self.filters.any("expose", |port| exposes(definition, port))
             && self
                 .filters
@@ -235,6 +234,13 @@ fn uses_volume(definition: &Definition, wanted: &str) -> bool {
     })
 }
 
+/// Whether a container is in a network, by the network's name or id.
+fn is_in(engine: &Engine, seen: &Published, wanted: &str) -> bool {
+    inspect::networks(engine, seen)
+        .iter()
+        .any(|(name, endpoint)| name == wanted || endpoint.network_id == wanted)
+}
+
 /// `80`, `80/tcp`, `8000-8010/udp`.
 fn port_range(text: &str) -> Option<(u16, u16, &str)> {
     let (numbers, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
@@ -289,9 +295,12 @@ fn summary(engine: &Engine, seen: &Published) -> ContainerSummary {
             annotations: definition.host.annotations.clone(),
         },
         network_settings: SummaryNetworkSettings {
-            networks: Some(inspect::networks(definition)),
+            networks: Some(inspect::networks(engine, seen)),
         },
         mounts: inspect::mount_points(definition),
+        ports: inspect::published(seen)
+            .map(|published| ports::list(&definition.config, published))
+            .unwrap_or_default(),
         ..ContainerSummary::default()
     }
 }

@@ -19,6 +19,7 @@ mod log_config;
 mod logs;
 mod merge;
 mod mounts;
+mod network;
 mod pause;
 mod prune;
 mod remove;

@@ -35,7 +35,14 @@ impl Task {
             return Err(error);
         }
         engine.containers.release(&old, &id);
+        self.renamed(engine);
         self.tell(engine, "rename", &[("oldName", format!("/{old}"))]);
         Ok(())
+    }
+
+    /// Its networks know it by its new name.
+    fn renamed(&self, engine: &Engine) {
+        let definition = &self.definition;
+        engine.networks.renamed(&definition.id, &definition.name);
     }
 }

@@ -16,7 +16,7 @@ use super::{
     exit::{exit_of, lost},
     launch::cgroup_path,
     link::Link,
-    mounts,
+    mounts, network,
     state::{Ended, Exit, History, Running, State},
     task::{Beginning, DEFINITION_FILE, HISTORY_FILE, Task},
 };
@@ -151,6 +151,7 @@ fn connected(
         started,
         link,
         cgroup,
+        place: network::read(&engine.paths.run_container(&definition.id)),
         kit: Arc::default(),
     };
     Ok(if running.cgroup.frozen() {

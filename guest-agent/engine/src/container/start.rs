@@ -90,12 +90,13 @@ impl Task {
             Launched::Started(started, stdin) => {
                 self.connect_early(stdin);
                 link.listen(self.inbox.clone());
-                let (cgroup, kit) = prepared.into_running();
+                let (cgroup, kit, place) = prepared.into_running();
                 Ok(Running {
                     pid: started.pid,
                     started: clock::from_nanoseconds(started.time),
                     link,
                     cgroup,
+                    place,
                     kit,
                 })
             }
@@ -125,6 +126,7 @@ impl Task {
     async fn launched(&mut self, engine: &Arc<Engine>, running: Running) -> Result<()> {
         self.watch_health(engine, &running);
         self.history.running = Some(running.started);
+        self.tell_networks(engine, "connect", &running.place);
         self.enter(State::Running(running));
         self.tell(engine, "start", &[]);
         if self.definition.restart_policy() == RestartPolicy::No {

@@ -17,7 +17,7 @@ use proa_runtime::plan::Plan;
 use serde::{Deserialize, Serialize};
 
 use super::link::Link;
-use crate::{Error, Result};
+use crate::{Error, Result, network::Place};
 
 /// A container's state; each carries what exists in it.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ pub(crate) struct Running {
     pub(crate) started: Timestamp,
     pub(crate) link: Arc<Link>,
     pub(crate) cgroup: Arc<Cgroup>,
+    /// Where it is in its networks.
+    pub(crate) place: Arc<Place>,
     /// What execs are made from; empty until one is, if this process did not start it.
     pub(crate) kit: Arc<OnceLock<Kit>>,
 }

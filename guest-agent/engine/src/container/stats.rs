@@ -57,6 +57,8 @@ impl Container {
             return Ok(None);
         };
         let attempt = || format!("read the counters of container {}", self.id);
+        let pid = running.pid;
+        let wired = !running.place.joints.is_empty();
         let read = tokio::task::spawn_blocking(move || (running.cgroup.stats(), host_cpu()))
             .await
             .context(attempt)?;
@@ -70,6 +72,7 @@ impl Container {
             at: clock::now(),
             used,
             machine,
+            networks: wired.then(|| stats::interfaces(pid)),
         }))
     }
 

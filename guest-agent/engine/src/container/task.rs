@@ -24,7 +24,7 @@ use super::{
     link::Link,
     state::{Failure, History, State},
 };
-use crate::{Engine, Error, Result, db::Change, error::Context};
+use crate::{Engine, Error, Result, db::Change, error::Context, network::Target};
 
 /// What everybody may see of a container.
 #[derive(Clone)]
@@ -76,6 +76,16 @@ pub(crate) enum Request {
     Update {
         body: Box<ContainerUpdateBody>,
         answer: Answer<ContainerUpdateResponse>,
+    },
+    /// To one more network.
+    Connect {
+        target: Box<Target>,
+        answer: Answer<()>,
+    },
+    /// From one of its networks.
+    Disconnect {
+        target: Box<Target>,
+        answer: Answer<()>,
     },
     Remove {
         volumes: bool,
@@ -247,6 +257,12 @@ impl Task {
             Request::Rename { name, answer } => drop(answer.send(self.rename(engine, name).await)),
             Request::Update { body, answer } => {
                 drop(answer.send(self.update(engine, *body).await));
+            }
+            Request::Connect { target, answer } => {
+                drop(answer.send(self.connect(engine, *target).await));
+            }
+            Request::Disconnect { target, answer } => {
+                drop(answer.send(self.disconnect(engine, *target).await));
             }
             Request::Remove { volumes, answer } => {
                 drop(answer.send(self.remove(engine, volumes).await));

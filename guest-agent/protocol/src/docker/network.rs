@@ -157,6 +157,44 @@ documents! {
         pub ipv6_address: String,
     }
 
+    /// The body of `POST /networks/create`.
+    pub struct NetworkCreateBody {
+        pub name: String,
+        pub driver: String,
+        pub scope: String,
+        #[serde(rename = "EnableIPv4", skip_serializing_if = "Option::is_none")]
+        pub enable_ipv4: Option<bool>,
+        #[serde(rename = "EnableIPv6", skip_serializing_if = "Option::is_none")]
+        pub enable_ipv6: Option<bool>,
+        #[serde(rename = "IPAM")]
+        pub ipam: Option<Ipam>,
+        pub internal: bool,
+        pub attachable: bool,
+        pub ingress: bool,
+        pub config_only: bool,
+        pub config_from: Option<ConfigReference>,
+        pub options: Option<TextMap>,
+        pub labels: Option<TextMap>,
+    }
+
+    /// The answer of `POST /networks/create`.
+    pub struct NetworkCreateResponse {
+        pub id: String,
+        pub warning: String,
+    }
+
+    /// The body of `POST /networks/{id}/connect`.
+    pub struct NetworkConnectBody {
+        pub container: String,
+        pub endpoint_config: Option<EndpointSettings>,
+    }
+
+    /// The body of `POST /networks/{id}/disconnect`.
+    pub struct NetworkDisconnectBody {
+        pub container: String,
+        pub force: bool,
+    }
+
     /// The answer of `POST /networks/prune`.
     pub struct NetworkPruneResponse {
         pub networks_deleted: Option<Vec<String>>,

@@ -16,6 +16,8 @@ pub struct NamespacePlan {
     pub new: u32,
     /// Existing ones to join.
     pub join: Vec<Join>,
+    /// `CLONE_NEW*` bits of those to join whose descriptors come with the launch.
+    pub given: u32,
     /// Maps of a new user namespace.
     pub maps: Option<IdMaps>,
     /// Offsets of a new time namespace as the lines the kernel reads.
@@ -37,7 +39,13 @@ impl NamespacePlan {
 
     /// Those the container does not share with whoever starts it.
     pub fn own_kinds(&self) -> Namespaces {
-        self.new_kinds() | self.joined_kinds()
+        self.new_kinds() | self.joined_kinds() | Namespaces::from_bits(self.given)
+    }
+
+    /// A namespace that was to be made comes with the launch instead, made already.
+    pub fn give(&mut self, kind: Namespaces) {
+        self.new &= !kind.bits();
+        self.given |= kind.bits();
     }
 }
 
