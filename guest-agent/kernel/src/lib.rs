@@ -10,6 +10,7 @@
 mod bpf;
 pub mod capability;
 pub mod cgroup;
+pub mod conntrack;
 pub mod filter;
 pub mod inherit;
 pub mod keyring;

@@ -12,7 +12,9 @@
 
 mod address;
 mod error;
+mod limit;
 mod link;
+mod neighbour;
 mod path;
 mod request;
 mod route;
@@ -21,6 +23,7 @@ pub(crate) mod wire;
 
 pub use address::Address;
 pub use error::{Error, Result};
+pub use limit::Limit;
 pub use link::{
     BridgeOptions, Counters, IpvlanMode, Link, LinkChange, MacvlanMode, SubLink, VethOptions,
 };

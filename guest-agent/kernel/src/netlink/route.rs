@@ -7,8 +7,8 @@ use ipnet::IpNet;
 
 use super::link::{self, Link};
 use super::{
-    Address, BridgeOptions, Error, IpvlanMode, LinkChange, MacvlanMode, Path, Request, Result,
-    Socket, SubLink, VethOptions,
+    Address, BridgeOptions, Error, IpvlanMode, Limit, LinkChange, MacvlanMode, Path, Request,
+    Result, Socket, SubLink, VethOptions,
 };
 use crate::network::NetworkNamespace;
 
@@ -154,6 +154,22 @@ impl Route {
             )
             .map_err(|source| Error::new("list", object, source))?;
         Ok(list.into_inner())
+    }
+
+    /// The limits of what links send.
+    pub fn limits(&self) -> Result<Vec<Limit>> {
+        let ask = super::limit::ask();
+        self.list("limits", libc::RTM_GETQDISC, &ask, Limit::parse)
+    }
+
+    /// See [`Request::limit_egress`].
+    pub fn limit_egress(&self, index: u32, rate: u64) -> Result<()> {
+        self.one(Request::limit_egress(index, rate))
+    }
+
+    /// See [`Request::remove_limit`].
+    pub fn remove_limit(&self, index: u32) -> Result<()> {
+        self.one(Request::remove_limit(index))
     }
 
     /// See [`Request::add_bridge`].

@@ -100,7 +100,11 @@ fn a_veth_pair_is_made_with_everything_in_one_step() {
     let theirs = named(&inside, "eth0");
     assert!(theirs.up && theirs.running);
     assert_eq!(theirs.mac, Some([2, 66, 172, 17, 0, 2]));
-    assert_eq!(host.ports(bridge.index).unwrap(), [named(&host, "veth0")]);
+    let ports = host.ports(bridge.index).unwrap();
+    assert!(
+        matches!(&ports[..], [port] if port.name == "veth0"),
+        "{ports:?}"
+    );
     host.remove_link_named("veth0").unwrap();
     assert_eq!(inside.link_named("eth0").unwrap(), None);
     host.remove_link(bridge.index).unwrap();
@@ -277,4 +281,91 @@ fn a_macvlan_is_made_in_another_namespace() {
         (Some("macvlan"), Some([2, 0, 0, 0, 0, 7]), true)
     );
     assert_eq!(made.parent, Some(parent));
+}
+
+#[test]
+fn a_limit_holds_back_what_a_link_sends() {
+    use std::io::{Read, Write};
+    let (host_ns, host) = fresh();
+    let (sandbox, inside) = fresh();
+    let options = VethOptions {
+        up: true,
+        peer_name: "eth0",
+        peer_namespace: Some(sandbox.as_fd()),
+        ..VethOptions::default()
+    };
+    host.add_veth("veth0", &options).unwrap();
+    let index = named(&host, "veth0").index;
+    let eth0 = named(&inside, "eth0").index;
+    let net = |text: &str| text.parse().unwrap();
+    host.add_address(index, net("10.9.0.1/24"), true).unwrap();
+    inside
+        .run(&[
+            Request::set(eth0, &SWITCHED_ON),
+            Request::add_address(eth0, net("10.9.0.2/24"), true),
+        ])
+        .unwrap();
+    assert_eq!(host.limits().unwrap(), []);
+    // 40 Gbit/s do not fit into the old field of 32 bits for bytes.
+    host.limit_egress(index, 40_000_000_000).unwrap();
+    assert_eq!(
+        host.limits().unwrap(),
+        [Limit {
+            index,
+            rate: 40_000_000_000
+        }]
+    );
+    host.limit_egress(index, 20_000_000).unwrap();
+    assert_eq!(
+        host.limits().unwrap(),
+        [Limit {
+            index,
+            rate: 20_000_000
+        }]
+    );
+    let listener = sandbox
+        .inside(|| std::net::TcpListener::bind("10.9.0.2:80"))
+        .unwrap();
+    let mut sender = host_ns
+        .inside(|| std::net::TcpStream::connect("10.9.0.2:80"))
+        .unwrap();
+    let (mut receiver, _) = listener.accept().unwrap();
+    let begin = std::time::Instant::now();
+    let reader = std::thread::spawn(move || receiver.read_to_end(&mut Vec::new()).unwrap());
+    sender.write_all(&vec![7; 2_500_000]).unwrap();
+    drop(sender);
+    assert_eq!(reader.join().unwrap(), 2_500_000);
+    // A second's worth, but for the burst.
+    let took = begin.elapsed().as_secs_f64();
+    assert!((0.9..3.0).contains(&took), "{took}");
+    host.remove_limit(index).unwrap();
+    assert_eq!(host.limits().unwrap(), []);
+    assert!(host.remove_limit(index).unwrap_err().is_missing());
+}
+
+#[test]
+fn a_neighbour_is_known_without_being_asked() {
+    let (_host, host) = fresh();
+    host.add_veth(
+        "veth0",
+        &VethOptions {
+            up: true,
+            peer_name: "veth1",
+            ..VethOptions::default()
+        },
+    )
+    .unwrap();
+    let index = named(&host, "veth0").index;
+    let address = "10.9.0.2".parse().unwrap();
+    host.run(&[
+        Request::set_neighbour(index, address, [2, 0, 0, 0, 0, 1], true),
+        Request::set_neighbour(index, address, [2, 0, 0, 0, 0, 2], false),
+        Request::remove_neighbour(index, address),
+    ])
+    .unwrap();
+    assert!(
+        host.run(&[Request::remove_neighbour(index, address)])
+            .unwrap_err()
+            .is_missing()
+    );
 }

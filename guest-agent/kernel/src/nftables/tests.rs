@@ -372,3 +372,137 @@ fn rules_use_sets_and_maps() {
          ip daddr . meta l4proto . th dport @published drop"
     );
 }
+
+#[test]
+fn a_rule_of_ours_in_a_chain_of_iptables_is_one_that_iptables_reads() {
+    let (namespace, door) = fresh();
+    run(&namespace, "iptables-nft -N DOCKER-USER");
+    run(&namespace, "iptables-nft -A DOCKER-USER -j RETURN");
+    let filter = Table {
+        family: Family::Ipv4,
+        name: "filter",
+    };
+    assert!(door.has_chain(filter, "DOCKER-USER").unwrap());
+    assert!(!door.has_chain(filter, "ufw-user-forward").unwrap());
+    let mut batch = Batch::new();
+    let comment = "allowed by proa";
+    batch.insert_rule(
+        filter,
+        "DOCKER-USER",
+        &Rule::new()
+            .begins(Field::Incoming, "proa")
+            .counter()
+            .accept()
+            .comment(comment),
+    );
+    batch.insert_rule(
+        filter,
+        "DOCKER-USER",
+        &Rule::new()
+            .begins(Field::Outgoing, "proa")
+            .counter()
+            .accept()
+            .comment(comment),
+    );
+    door.commit(&batch).unwrap();
+    assert_eq!(
+        run(&namespace, "iptables-nft -S DOCKER-USER"),
+        "-N DOCKER-USER \
+         -A DOCKER-USER -o proa+ -m comment --comment \"allowed by proa\" -j ACCEPT \
+         -A DOCKER-USER -i proa+ -m comment --comment \"allowed by proa\" -j ACCEPT \
+         -A DOCKER-USER -j RETURN"
+    );
+    run(&namespace, "iptables-nft -A DOCKER-USER -i eth9 -j DROP");
+    let rules = door.rules(filter, Some("DOCKER-USER")).unwrap();
+    assert_eq!(rules.len(), 4);
+    let mut batch = Batch::new();
+    for rule in rules
+        .iter()
+        .filter(|rule| rule.comment.as_deref() == Some(comment))
+    {
+        assert_eq!(rule.traffic, Some(Traffic::default()));
+        batch.delete_rule(filter, "DOCKER-USER", rule.handle);
+    }
+    door.commit(&batch).unwrap();
+    assert_eq!(
+        run(&namespace, "iptables-nft -S DOCKER-USER"),
+        "-N DOCKER-USER -A DOCKER-USER -j RETURN -A DOCKER-USER -i eth9 -j DROP"
+    );
+}
+
+#[test]
+fn a_batch_is_made_as_a_whole_or_not_at_all() {
+    let (_namespace, door) = fresh();
+    let mut batch = Batch::new();
+    batch.add_table(PROA);
+    let base = Base {
+        kind: ChainKind::Filter,
+        hook: Hook::Forward,
+        priority: priority::FILTER,
+        accept: false,
+    };
+    batch.add_chain(
+        PROA,
+        &Chain {
+            name: "forward",
+            base: Some(base),
+        },
+    );
+    batch.add_rule(PROA, "nosuch", &Rule::new().accept());
+    let error = door.commit(&batch).unwrap_err();
+    assert_eq!(error.to_string(), "add a rule to chain nosuch in inet proa");
+    assert!(!door.has_table(PROA).unwrap());
+    assert_eq!(
+        (
+            door.tables().unwrap(),
+            door.chains(PROA).unwrap(),
+            door.rules(PROA, None).unwrap()
+        ),
+        (vec![], vec![], vec![])
+    );
+
+    let mut batch = Batch::new();
+    batch.add_table(PROA);
+    batch.add_chain(
+        PROA,
+        &Chain {
+            name: "forward",
+            base: Some(base),
+        },
+    );
+    for _ in 0..3000 {
+        batch.add_rule(
+            PROA,
+            "forward",
+            &Rule::new().is(Field::Incoming, "eth0").counter().accept(),
+        );
+    }
+    door.commit(&batch).unwrap();
+    // Again, as after a restart: what is there stays, rules would be there twice.
+    let mut batch = Batch::new();
+    batch.add_table(PROA);
+    batch.add_chain(
+        PROA,
+        &Chain {
+            name: "forward",
+            base: Some(base),
+        },
+    );
+    door.commit(&batch).unwrap();
+    assert_eq!(
+        door.tables().unwrap(),
+        [TableEntry {
+            family: Family::Inet,
+            name: "proa".into()
+        }]
+    );
+    let chains = door.chains(PROA).unwrap();
+    assert_eq!((chains.len(), chains[0].base), (1, Some(base)));
+    assert_eq!(door.rules(PROA, Some("forward")).unwrap().len(), 3000);
+    let mut batch = Batch::new();
+    batch.delete_chain(PROA, "forward");
+    batch.remove_table(PROA);
+    batch.remove_table(PROA);
+    door.commit(&batch).unwrap();
+    assert!(!door.has_table(PROA).unwrap());
+}
