@@ -41,6 +41,11 @@ impl Layers {
         Layers(directories.into_iter().collect())
     }
 
+    /// The topmost first.
+    pub(crate) fn directories(&self) -> &[PathBuf] {
+        &self.0
+    }
+
     /// Looks `name` up, following links. `None`: it does not exist.
     pub(crate) fn find(&self, name: &Path) -> io::Result<Option<Found>> {
         let mut wanted: VecDeque<OsString> = components(name).collect();

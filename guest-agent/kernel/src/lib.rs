@@ -29,4 +29,5 @@ pub mod seccomp;
 pub mod signal;
 mod sys;
 pub mod terminal;
+pub mod tree;
 pub mod user;

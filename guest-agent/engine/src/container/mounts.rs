@@ -213,7 +213,7 @@ async fn volume(
 
 fn fill(root: &Layers, target: &Path, path: &Path) -> std::io::Result<()> {
     match root.find(target)? {
-        Some(found) => volumes::fill(&found, path),
+        Some(found) => volumes::fill(root, &found, path),
         None => Ok(()),
     }
 }

@@ -14,13 +14,13 @@
 //! runc-compatible command line. A step that fails travels back as a [`StartError`] and leaves nothing behind.
 
 mod child;
-mod copy_up;
 mod credentials;
 mod devices;
 mod execute;
 mod hooks;
 mod join;
 mod mounts;
+mod overlay;
 mod protocol;
 mod reaper;
 mod root;
@@ -37,6 +37,7 @@ use proa_kernel::process::{self, CloneOptions, Cloned};
 use proa_kernel::{message, user};
 
 pub use hooks::{HookState, run as run_hooks};
+pub use overlay::show_layers;
 
 use self::join::{ClonedBeside, Target};
 use self::protocol::{Channel, During, FromInit, ToInit, broken};

@@ -7,10 +7,11 @@ use std::path::Path;
 
 use proa_kernel::mount::{self, Change, Configuring, attribute};
 use proa_kernel::resolve::{self, Kind};
+use proa_kernel::tree;
 use rustix::fs::{FileType, Mode, OFlags};
 
 use super::protocol::During;
-use super::{copy_up, sources};
+use super::sources;
 use crate::plan::{CgroupMount, FileSystem, MountPlan, MountSource};
 use crate::start_error::{StartError, Step};
 
@@ -21,7 +22,7 @@ pub(super) fn place(
     opened: &[OwnedFd],
 ) -> Result<(), StartError> {
     match &plan.source {
-        MountSource::Bind(_) => opened
+        MountSource::Bind(_) | MountSource::Layers(_) => opened
             .iter()
             .try_for_each(|tree| place_bind(root, &plan.target, tree)),
         MountSource::New(system) => place_new(root, plan, system),
@@ -57,7 +58,7 @@ fn place_new(root: BorrowedFd<'_>, plan: &MountPlan, system: &FileSystem) -> io:
     };
     let mounted = make(system, plan.set, covers.then(|| target.as_fd()))?;
     if system.copy_up {
-        copy_up::copy(target.as_fd(), mounted.as_fd())?;
+        tree::copy_tree(&target, &mounted, &|uid, gid| (uid, gid))?;
     }
     mount::place(&mounted, &target)?;
     for &(propagation, recursive) in &plan.propagation {

@@ -11,9 +11,10 @@ use proa_kernel::namespace::Namespaces;
 use proa_kernel::{resolve, user};
 use rustix::fs::{Gid, Mode, OFlags, Uid};
 
+use super::overlay::{self, Mapping};
 use super::protocol::During;
 use super::root;
-use crate::plan::{Bind, IdMap, IdMaps, MountPlan, MountSource, NamespacePlan, Plan, Root};
+use crate::plan::{Bind, IdMap, IdMaps, Layers, MountPlan, MountSource, NamespacePlan, Plan, Root};
 use crate::start_error::{StartError, Step};
 
 /// Everything opened.
@@ -30,21 +31,24 @@ pub(super) struct Sources {
 impl Sources {
     pub(super) fn open(plan: &Plan) -> Result<Self, StartError> {
         let maps = plan.namespaces.maps.as_ref();
-        let overlay = matches!(plan.root, Root::Overlay(_));
         let mapped = maps
-            .filter(|_| overlay)
+            .filter(|_| has_layers(plan))
             .map(id_namespace)
             .transpose()
             .during(Step::MapIds, plan.id.as_str())?;
+        let mapping = mapped.as_ref().zip(maps).map(|(namespace, maps)| Mapping {
+            namespace: namespace.as_fd(),
+            maps,
+        });
         if let (Some(maps), Root::Overlay(overlay)) = (maps, &plan.root) {
             give_to_root(&overlay.upper, maps).during_on(Step::Root, &overlay.upper)?;
         }
         let shared = plan.root_propagation == propagation::SHARED;
-        let root = root::mount(&plan.root, shared, mapped.as_ref().map(AsFd::as_fd))?;
+        let root = root::mount(&plan.root, shared, mapping)?;
         let mounts = plan
             .mounts
             .iter()
-            .map(mount_sources)
+            .map(|mount| mount_sources(mount, mapping))
             .collect::<Result<_, _>>()?;
         // A user namespace may not make device nodes.
         let bind_devices = plan.namespaces.own_kinds().contains(Namespaces::USER);
@@ -75,6 +79,12 @@ pub(super) fn open_joins(plan: &NamespacePlan) -> Result<Vec<(Namespaces, OwnedF
         .collect()
 }
 
+/// Whether there is something that the ids of a user namespace are mapped for.
+fn has_layers(plan: &Plan) -> bool {
+    let shows_layers = |mount: &MountPlan| matches!(mount.source, MountSource::Layers(_));
+    matches!(plan.root, Root::Overlay(_)) || plan.mounts.iter().any(shows_layers)
+}
+
 fn id_namespace(maps: &IdMaps) -> io::Result<OwnedFd> {
     let (uids, gids) = maps.ranges();
     user::namespace(&uids, &gids)
@@ -99,8 +109,16 @@ fn give_to_root(upper: &Path, maps: &IdMaps) -> io::Result<()> {
     )?)
 }
 
-fn mount_sources(plan: &MountPlan) -> Result<Vec<OwnedFd>, StartError> {
+fn mount_sources(
+    plan: &MountPlan,
+    mapping: Option<Mapping<'_>>,
+) -> Result<Vec<OwnedFd>, StartError> {
     match &plan.source {
+        MountSource::Layers(layers) => {
+            let shown = show_layers(layers, mapping).during_on(Step::Mount, &plan.target)?;
+            change(shown.as_fd(), plan).during_on(Step::Mount, &plan.target)?;
+            Ok(vec![shown])
+        }
         MountSource::Bind(bind) => Ok(vec![bind_source(bind, plan)?]),
         MountSource::Cgroup1 {
             hierarchies,
@@ -113,6 +131,14 @@ fn mount_sources(plan: &MountPlan) -> Result<Vec<OwnedFd>, StartError> {
             })
             .collect(),
         MountSource::New(_) | MountSource::Remount | MountSource::Cgroup1 { .. } => Ok(Vec::new()),
+    }
+}
+
+fn show_layers(layers: &Layers, mapping: Option<Mapping<'_>>) -> io::Result<OwnedFd> {
+    let shown = overlay::readonly(&layers.lowers, mapping)?;
+    match &layers.beneath {
+        Some(inner) => overlay::beneath(&shown, inner),
+        None => Ok(shown),
     }
 }
 

@@ -44,6 +44,8 @@ pub enum MountSource {
         /// Mounted anew as seen from the cgroup namespace, not bound.
         namespaced: bool,
     },
+    /// Layers to look into.
+    Layers(Layers),
 }
 
 /// The option of a bind that names a folder of its source, as `mount(8)` has it.
@@ -62,6 +64,58 @@ pub struct Bind {
     pub id_maps: Option<IdMaps>,
     /// The id maps hold for the mounts below it too.
     pub id_maps_recursive: bool,
+}
+
+/// Layers shown over one another, read-only: an overlay without a directory for changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layers {
+    /// The layers, top first.
+    pub lowers: Vec<PathBuf>,
+    /// What of them is shown, if not all; links are followed inside of them.
+    pub beneath: Option<PathBuf>,
+}
+
+impl Layers {
+    /// As the options of a mount of type `overlay`; overlayfs splits its list at colons.
+    pub fn options(&self) -> Vec<String> {
+        let escaped = |path: &PathBuf| {
+            let text = path.to_string_lossy();
+            text.replace('\\', "\\\\").replace(':', "\\:")
+        };
+        let lowers: Vec<String> = self.lowers.iter().map(escaped).collect();
+        let beneath = self.beneath.iter();
+        let beneath = beneath.map(|inner| format!("{BENEATH}={}", inner.display()));
+        std::iter::once(format!("lowerdir={}", lowers.join(":")))
+            .chain(beneath)
+            .collect()
+    }
+
+    /// What such options ask for; an overlay to write to is another thing.
+    fn from_options(sorted: &Sorted) -> Option<Self> {
+        let lowers = sorted.value("lowerdir")?;
+        if sorted.value("upperdir").is_some() {
+            return None;
+        }
+        Some(Self {
+            lowers: split_escaped(lowers).map(PathBuf::from).collect(),
+            beneath: sorted.value(BENEATH).map(PathBuf::from),
+        })
+    }
+}
+
+/// Splits at colons that no backslash stands before, and takes the backslashes away.
+fn split_escaped(text: &str) -> impl Iterator<Item = String> {
+    let mut parts = vec![String::new()];
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match (letter, parts.last_mut()) {
+            (':', _) => parts.push(String::new()),
+            ('\\', Some(part)) => part.extend(letters.next()),
+            (letter, Some(part)) => part.push(letter),
+            (_, None) => {}
+        }
+    }
+    parts.into_iter()
 }
 
 /// A new file system.
@@ -155,6 +209,11 @@ fn file_system(
             namespaced: view.cgroup_namespace,
         });
     }
+    if typ == "overlay"
+        && let Some(layers) = Layers::from_options(sorted)
+    {
+        return Ok(MountSource::Layers(layers));
+    }
     let fstype = if typ == "cgroup" { "cgroup2" } else { typ };
     let mut options = sorted.options.clone();
     // Kernel file systems that are shared with the host refuse options of one mount's own.
@@ -174,4 +233,23 @@ fn file_system(
         options,
         copy_up: sorted.flags.contains(Flags::COPY_UP),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_survive_their_options() {
+        let layers = Layers {
+            lowers: ["/a:b", "/c\\d", "/e"].map(PathBuf::from).to_vec(),
+            beneath: Some("sub/folder".into()),
+        };
+        let options = layers.options();
+        assert_eq!(options[0], "lowerdir=/a\\:b:/c\\\\d:/e");
+        let sorted = Sorted::new(&options).unwrap();
+        assert_eq!(Layers::from_options(&sorted), Some(layers));
+        let writable = ["lowerdir=/a", "upperdir=/u", "workdir=/w"].map(str::to_owned);
+        assert_eq!(Layers::from_options(&Sorted::new(&writable).unwrap()), None);
+    }
 }

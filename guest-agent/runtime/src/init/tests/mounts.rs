@@ -1,14 +1,18 @@
 //! Mounts of a spec in a real container.
 
-use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt as _, chown};
 
 use oci_spec::runtime::Mount;
 use proa_kernel::mount as kernel_mount;
+use rustix::fs::AtFlags;
 
 use super::support::{Ground, add_mount, bind, capture, run};
-use crate::init::{SpawnFds, root, spawn};
-use crate::plan::{CgroupMount, CgroupView, Overlay, Plan, PlanOptions, Root};
+use crate::init::overlay::old_ways;
+use crate::init::{SpawnFds, spawn};
+use crate::plan::{
+    CgroupMount, CgroupView, IdMap, IdMaps, Layers, Overlay, Plan, PlanOptions, Root,
+};
 
 #[test]
 fn the_place_of_a_bind_is_made_as_its_source_is() {
@@ -137,7 +141,7 @@ fn there_may_be_any_number_of_layers() {
     assert_eq!(run(&Plan::new(&spec, options).unwrap()).text(), "0");
     // The same by the way of older kernels.
     let outcome = capture(|_| {
-        let mounted = root::by_one_string(&overlay, None).unwrap();
+        let mounted = old_ways::by_string(&overlay, None).unwrap();
         let top =
             proa_kernel::resolve::open_plain(&mounted, "top", rustix::fs::OFlags::RDONLY).unwrap();
         assert_eq!(
@@ -145,19 +149,52 @@ fn there_may_be_any_number_of_layers() {
             "0"
         );
         drop(mounted);
-        let range = proa_kernel::user::Range {
-            inside: 0,
-            outside: 300_000,
-            length: 1000,
-        };
-        let namespace = proa_kernel::user::namespace(&[range], &[range]).unwrap();
-        let mounted = root::by_one_string(&overlay, Some(namespace.as_fd())).unwrap();
-        assert_eq!(
-            rustix::fs::statat(&mounted, "top", rustix::fs::AtFlags::empty())
-                .unwrap()
-                .st_uid,
-            300_000
-        );
+        Ok(0)
+    });
+    outcome.text();
+}
+
+#[test]
+fn layers_belong_to_a_user_namespace_whatever_their_file_system() {
+    let ground = Ground::new();
+    let Root::Overlay(mut overlay) = ground.overlay() else {
+        unreachable!()
+    };
+    for name in ["top", "top/tmp"] {
+        std::fs::create_dir(ground.path(name)).unwrap();
+    }
+    std::fs::write(ground.path("top/tmp/file"), "").unwrap();
+    chown(ground.path("top/tmp/file"), Some(7), Some(70_000)).unwrap();
+    overlay.lowers.insert(0, ground.path("top"));
+    let map = IdMap {
+        inside: 0,
+        outside: 300_000,
+        length: 1000,
+    };
+    let maps = IdMaps {
+        uids: vec![map],
+        gids: vec![map],
+    };
+    let owners = |mounted: &OwnedFd| {
+        ["tmp/file", "bin/busybox"].map(|name| {
+            let stat = rustix::fs::statat(mounted, name, AtFlags::empty()).unwrap();
+            (stat.st_uid, stat.st_gid)
+        })
+    };
+    let outcome = capture(|_| {
+        // The way of file systems without idmapped mounts, twice: the second start finds the copies.
+        for _ in 0..2 {
+            let mounted = old_ways::by_copies(&overlay, &maps).unwrap();
+            let expected = [(300_007, 65534), (300_000, 300_000)];
+            assert_eq!(owners(&mounted), expected);
+        }
+        // The way of kernels without `lowerdir+`; a tmpfs has no idmapped mounts before 6.3.
+        let (uids, gids) = maps.ranges();
+        let namespace = proa_kernel::user::namespace(&uids, &gids).unwrap();
+        match old_ways::by_string(&overlay, Some(&namespace)) {
+            Ok(mounted) => assert_eq!(owners(&mounted)[1], (300_000, 300_000)),
+            Err(error) => assert_eq!(error.raw_os_error(), Some(libc::EINVAL)),
+        }
         Ok(0)
     });
     outcome.text();
@@ -206,4 +243,40 @@ fn nothing_of_a_container_stays_mounted_on_the_host() {
         "{mounts}"
     );
     assert_eq!(std::fs::metadata(ground.path("image")).unwrap().uid(), 0);
+}
+
+#[test]
+fn the_layers_of_an_image_are_shown_over_one_another() {
+    let ground = Ground::new();
+    for (name, text) in [("one", "1"), ("two", "2")] {
+        std::fs::create_dir_all(ground.path(name).join("etc")).unwrap();
+        std::fs::write(ground.path(name).join("etc").join(name), text).unwrap();
+    }
+    std::os::unix::fs::symlink("/etc", ground.path("two/link")).unwrap();
+    let show = |lowers: &[&str], beneath: Option<&str>, script: &str| {
+        let layers = Layers {
+            lowers: lowers.iter().map(|name| ground.path(name)).collect(),
+            beneath: beneath.map(Into::into),
+        };
+        let mut mount = Mount::default();
+        mount
+            .set_destination("/image".into())
+            .set_typ(Some("overlay".into()))
+            .set_options(Some(layers.options()));
+        let plan = ground.plan(script, |spec| add_mount(spec, mount));
+        run(&plan).text().to_owned()
+    };
+    let both = ["one", "two", "image"];
+    let told = show(
+        &both,
+        None,
+        "cat /image/etc/one /image/etc/two; touch /image/x || true",
+    );
+    assert!(
+        told.starts_with("12") && told.contains("Read-only"),
+        "{told}"
+    );
+    // Whether it is one layer or several, and through a link of theirs.
+    assert_eq!(show(&both, Some("link"), "cat /image/one"), "1");
+    assert_eq!(show(&["two"], Some("etc"), "cat /image/two"), "2");
 }

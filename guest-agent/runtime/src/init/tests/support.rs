@@ -150,9 +150,15 @@ pub(super) fn capture(body: impl FnOnce(&OwnedFd) -> Result<i32, StartError>) ->
     let Some(pid) = process::fork().unwrap() else {
         drop((ours, reader));
         let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| body(&writer)));
-        let bytes = ended
-            .map(|ended| postcard::to_allocvec(&ended).unwrap())
-            .unwrap_or_default();
+        let bytes = match ended {
+            Ok(ended) => postcard::to_allocvec(&ended).unwrap(),
+            Err(panic) => {
+                // What the test harness would show is lost with this process.
+                let words = panic.downcast_ref::<String>().map_or("", String::as_str);
+                let _ = rustix::io::write(&writer, words.as_bytes());
+                Vec::new()
+            }
+        };
         let _ = message::send(&theirs, &bytes, &[]);
         process::exit_now(0);
     };
