@@ -13,6 +13,7 @@ use crate::{container, image, network, registry, system, volume};
 pub(crate) const VERBS: &[Verb] = &[
     RUN,
     EXEC,
+    DEBUG,
     CREATE,
     START,
     STOP,
@@ -61,6 +62,11 @@ const RUN: Verb =
     Verb::leaf::<container::run::Run>("run", Topic::Run, "Run a command in a new container");
 const EXEC: Verb =
     Verb::leaf::<container::exec::Exec>("exec", Topic::Run, "Run a command in a running container");
+const DEBUG: Verb = Verb::leaf::<container::debug::Debug>(
+    "debug",
+    Topic::Run,
+    "Open a shell with tools beside a container that has none",
+);
 const CREATE: Verb = Verb::leaf::<container::create::Create>(
     "create",
     Topic::Run,
@@ -163,6 +169,7 @@ const CONTAINER: &[Verb] = &[
     ATTACH,
     COMMIT,
     CREATE,
+    DEBUG,
     DIFF,
     EXEC,
     EXPORT,

@@ -3,6 +3,7 @@
 #[path = "../../support/mod.rs"]
 mod support;
 
+mod debug;
 mod life;
 mod lists;
 mod streams;

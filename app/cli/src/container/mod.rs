@@ -3,6 +3,7 @@
 pub(crate) mod attach;
 pub(crate) mod commit;
 pub(crate) mod create;
+pub(crate) mod debug;
 pub(crate) mod diff;
 pub(crate) mod each;
 pub(crate) mod exec;
