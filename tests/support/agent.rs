@@ -28,7 +28,7 @@ impl Agent {
     pub fn start_with(arguments: &[&str]) -> Self {
         let folder = short_folder(Path::new("/var/tmp"), "proa-test-");
         // A container's socket lies 80 characters deeper, and an address holds 107.
-        let run = short_folder(Path::new("/run"), "pt-");
+        let run = short_folder(in_memory(), "pt-");
         let arguments: Vec<_> = arguments
             .iter()
             .map(|argument| (*argument).to_owned())
@@ -279,6 +279,18 @@ impl Agent {
         );
     }
 }
+
+/// What lasts until the next boot lies in memory on every system but bare ones, whose `/run` is a folder on disk.
+pub fn in_memory() -> &'static Path {
+    let run = Path::new("/run");
+    match rustix::fs::statfs(run) {
+        Ok(found) if found.f_type == TMPFS => run,
+        _ => Path::new("/dev/shm"),
+    }
+}
+
+/// `TMPFS_MAGIC`, statfs(2).
+const TMPFS: i64 = 0x0102_1994;
 
 fn serve(folder: &Path, run: &Path, arguments: &[String]) -> Child {
     let log = fs::OpenOptions::new()

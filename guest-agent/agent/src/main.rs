@@ -24,6 +24,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use proa_runtime::keeper::{self, Role};
 
+/// musl's own gives memory back at every chance and has one lock for all threads: a third of the server's time.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match keeper::role() {
         Some(Role::Keeper) => ExitCode::from(keeper::run()),

@@ -17,7 +17,13 @@ use tokio::{io::unix::AsyncFd, sync::watch};
 
 use crate::{
     Container, Result,
-    container::{definition::Definition, reopen, state::Ended, task},
+    container::{
+        definition::Definition,
+        folder::{self, Spares},
+        reopen,
+        state::Ended,
+        task,
+    },
     db::{Db, Stored},
     error::Context,
     events::Events,
@@ -55,6 +61,7 @@ pub struct Engine {
     pub(crate) execs: Execs,
     pub(crate) volumes: Volumes,
     pub(crate) networks: Arc<Networks>,
+    pub(crate) spares: Spares,
     stop: watch::Sender<bool>,
 }
 
@@ -66,6 +73,10 @@ impl Engine {
         for folder in [paths.containers(), paths.run_containers()] {
             std::fs::create_dir_all(&folder).context(|| format!("make {}", folder.display()))?;
         }
+        let ground = paths.ground();
+        folder::make_ground(&ground).context(|| format!("make {}", ground.display()))?;
+        let spare = paths.spare();
+        let spares = Spares::open(spare.clone()).context(|| format!("make {}", spare.display()))?;
         let (db, stored) = Db::open(&paths.state_db())?;
         let cgroups = Hierarchy::detect().context(|| "look at the host's cgroups".into())?;
         let keeper = pollable::watch(keeper).context(|| "listen to the keeper".into())?;
@@ -82,6 +93,7 @@ impl Engine {
             containers: Registry::default(),
             execs: Execs::default(),
             stop: watch::channel(false).0,
+            spares,
             config,
             images,
             paths,

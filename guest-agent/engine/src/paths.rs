@@ -3,6 +3,8 @@
 //! ```text
 //! <root>/state.db                      containers and volumes that survive a boot
 //! <root>/containers/<id>/              upper, work, log, hostname, hosts, resolv.conf
+//! <root>/spare/<n>/                    folders for containers to come
+//! <root>/ground/                       the lowest layer of every root
 //! <root>/volumes/<name>/_data
 //! <run>/containers/<id>/               monitor.sock, exit, and what this boot alone needs to know
 //! ```
@@ -36,6 +38,14 @@ impl Paths {
 
     pub(crate) fn container(&self, id: &Id) -> PathBuf {
         self.root.join("containers").join(id.as_str())
+    }
+
+    pub(crate) fn spare(&self) -> PathBuf {
+        self.root.join("spare")
+    }
+
+    pub(crate) fn ground(&self) -> PathBuf {
+        self.root.join("ground")
     }
 
     pub(crate) fn volumes(&self) -> PathBuf {

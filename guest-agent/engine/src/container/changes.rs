@@ -37,7 +37,13 @@ impl Container {
         let engine = self.engine()?;
         let definition = self.seen().definition;
         let upper = engine.paths.container(&self.id).join("upper");
-        let below = Layers::new(definition.lowers.iter().cloned());
+        let below = Layers::new(
+            definition
+                .lowers
+                .iter()
+                .cloned()
+                .chain([engine.paths.ground()]),
+        );
         let attempt = || format!("compare container {} with its image", self.id);
         let walk = move || -> std::io::Result<Vec<FilesystemChange>> {
             let mut changes = Vec::new();

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
     sync::{Arc, OnceLock},
 };
 
@@ -10,7 +9,6 @@ use proa_images::{Hold, Image, Platform};
 use proa_protocol::{
     ContainerConfig, ContainerCreateBody, ContainerCreateResponse, EndpointSettings, HostConfig,
 };
-use rustix::fs::{Mode, OFlags};
 
 use super::{
     check, defaults,
@@ -130,7 +128,10 @@ impl Engine {
         defaults::container(&mut config, &host, made.id.short(), &self.host.name);
         let hold = self.images().hold(image.id())?;
         let folder = self.paths.container(&made.id);
-        make_folder(&folder, &config, &host).context(|| format!("make {}", folder.display()))?;
+        self.spares
+            .furnish(&folder)
+            .and_then(|()| files::write(&folder, &config, &host))
+            .context(|| format!("make {}", folder.display()))?;
         let root = Layers::new(image.lowers().iter().cloned());
         working_dir(&root, &config.working_dir)?;
         let mounts = mounts::resolve(self, requested, &host, &root, &mut made.volumes).await?;
@@ -297,26 +298,6 @@ fn endpoints(
     join::check(host, &endpoints)?;
     ports::wanted(config, host)?;
     Ok(endpoints)
-}
-
-/// The container's folder: where changes go, and the engine's three files.
-fn make_folder(
-    folder: &PathBuf,
-    config: &ContainerConfig,
-    host: &HostConfig,
-) -> std::io::Result<()> {
-    let mode = Mode::from_raw_mode(0o700);
-    rustix::fs::mkdir(folder, mode)?;
-    let opened = rustix::fs::open(
-        folder,
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
-    // The upper directory's mode is the container's root's.
-    for (name, mode) in [("upper", 0o755), ("work", 0o700)] {
-        rustix::fs::mkdirat(&opened, name, Mode::from_raw_mode(mode))?;
-    }
-    files::write(folder, config, host)
 }
 
 /// A working directory that is missing is made at the start; one that is something else cannot be.

@@ -302,7 +302,12 @@ fn stdin(definition: &Definition) -> Stdin {
 pub(crate) fn overlay(engine: &Engine, definition: &Definition) -> Overlay {
     let folder = engine.paths.container(&definition.id);
     Overlay {
-        lowers: definition.lowers.clone(),
+        lowers: definition
+            .lowers
+            .iter()
+            .cloned()
+            .chain([engine.paths.ground()])
+            .collect(),
         upper: folder.join("upper"),
         work: folder.join("work"),
         volatile: definition.auto_remove(),

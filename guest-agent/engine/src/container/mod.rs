@@ -9,6 +9,7 @@ pub(crate) mod definition;
 pub(crate) mod detach;
 mod exit;
 mod files;
+pub(crate) mod folder;
 mod health;
 mod inspect;
 mod kill;

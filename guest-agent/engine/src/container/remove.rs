@@ -6,6 +6,7 @@ use tokio::time::timeout;
 
 use super::{
     Container, mounts, signal,
+    start::LEAVING,
     state::{Ended, State},
     stop::AFTER_KILL,
     task::{Request, Task},
@@ -135,19 +136,7 @@ impl Task {
             self.enter(ended.into());
             return Err(error);
         }
-        let folders = [engine.paths.run_container(&id), engine.paths.container(&id)];
-        let removal = tokio::task::spawn_blocking(move || {
-            folders
-                .iter()
-                .map(|folder| mounts::remove_folder(folder))
-                .filter_map(Result::err)
-                .next_back()
-        });
-        let left = removal.await.context(|| format!("remove container {id}"))?;
-        if let Some(error) = left {
-            // The next start of the engine sweeps it.
-            tracing::warn!(%id, error = error.told(), "removing a container's files failed");
-        }
+        self.put_away(engine);
         if let Some(clearing) = self.clearing.take() {
             // Its failure was told where it happened.
             let _ = clearing.await;
@@ -160,6 +149,40 @@ impl Task {
         }
         self.publish_removed();
         Ok(())
+    }
+
+    /// Takes its folders out of sight. What is slow about their removal nobody waits for: what a crash leaves of it, the
+    /// engine's next start sweeps.
+    fn put_away(&mut self, engine: &Arc<Engine>) {
+        let id = self.definition.id.clone();
+        let failed = move |error: &dyn std::fmt::Display| {
+            tracing::warn!(%id, %error, "removing a container's files failed");
+        };
+        let id = &self.definition.id;
+        let retired = tokio::task::block_in_place(|| {
+            if let Err(error) = mounts::remove_folder(&engine.paths.run_container(id)) {
+                failed(&error.told());
+            }
+            engine.spares.retire(&engine.paths.container(id))
+        });
+        let retired = match retired {
+            Ok(retired) => retired,
+            Err(error) => return failed(&error),
+        };
+        let (engine, leaving) = (Arc::clone(engine), self.leaving.take());
+        tokio::spawn(async move {
+            if let Some(link) = leaving
+                && timeout(LEAVING, link.gone()).await.is_err()
+            {
+                return failed(&"its monitor still has them mounted");
+            }
+            let settled = tokio::task::spawn_blocking(move || engine.spares.settle(retired));
+            match settled.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => failed(&error),
+                Err(error) => failed(&error),
+            }
+        });
     }
 
     /// Anonymous volumes that no other container uses.

@@ -24,7 +24,7 @@ pub enum Started {
 }
 
 /// How long a former run may take to let go of the root.
-const LEAVING: Duration = Duration::from_secs(10);
+pub(super) const LEAVING: Duration = Duration::from_secs(10);
 
 impl Container {
     /// Starts it. `detach_keys` are for clients that attach with the start; each attachment brings its own here.

@@ -16,6 +16,17 @@ use crate::client;
 /// Tells the next program what it is: `keeper` or `serve`, then numbers of open descriptors.
 const VARIABLE: &str = "PROA_ROLE";
 
+/// The static build's allocator takes memory in large pieces and keeps what is freed; the keeper and the server idle most
+/// of their lives.
+const THRIFT: [&str; 2] = ["MIMALLOC_ARENA_EAGER_COMMIT=0", "MIMALLOC_PURGE_DELAY=0"];
+
+fn is_thrift(name: &OsStr) -> bool {
+    let name = name.to_str().unwrap_or_default();
+    THRIFT
+        .iter()
+        .any(|setting| setting.split('=').next() == Some(name))
+}
+
 /// What this process is, by what the keeper put into its environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -108,14 +119,17 @@ fn prepare<'a>(
         .map(|argument| argument.as_bytes());
     let arguments = Strings::new(arguments)?;
     let others = std::env::vars_os()
-        .filter(|(name, _)| name != VARIABLE)
+        .filter(|(name, _)| name != VARIABLE && !is_thrift(name))
         .map(|(name, value)| {
             let mut variable = name;
             variable.push("=");
             variable.push(value);
             variable
         });
-    let environment: Vec<OsString> = others.chain([OsString::from(value)]).collect();
+    let environment: Vec<OsString> = others
+        .chain([OsString::from(value)])
+        .chain(THRIFT.map(OsString::from))
+        .collect();
     let environment = Strings::new(environment.iter().map(|variable| variable.as_bytes()))?;
     Ok((program, arguments, environment))
 }

@@ -23,6 +23,9 @@ use crate::log::record::Recorder;
 /// How long after the end a log server may take to accept what is left.
 const LOG_PATIENCE: Duration = Duration::from_secs(10);
 
+/// The nice value of whom nobody waits for, setpriority(2).
+const LAST: i32 = 19;
+
 /// Everything a monitor holds.
 pub(super) struct Monitor {
     pub(super) run_dir: PathBuf,
@@ -282,7 +285,8 @@ impl Monitor {
         self.listener = None;
         let _ = fs::remove_file(monitor_socket(&self.run_dir));
         self.tell(&Event::Exited(exit));
-        // From here on the unmount delays nobody.
+        // From here on the unmount, which may write out a whole file system, delays nobody.
+        let _ = rustix::process::setpriority_process(None, LAST);
         self.init.root_mount = None;
         self.init.output.close_served();
     }
