@@ -15,6 +15,7 @@
 mod inherit;
 pub(crate) mod message;
 mod serve;
+mod spare;
 mod watch;
 
 pub use inherit::{Inherited, Role, enter, role};
@@ -42,6 +43,8 @@ pub(crate) enum Outcome {
     Stopped(u8),
     /// This process is a new child of the keeper, to live as a monitor. It owns nothing of the keeper's any more.
     Monitor(Seed),
+    /// The same, before its container is known.
+    Spare(OwnedFd),
 }
 
 /// The keeper's life, in the role [`Role::Keeper`]. Returns this process's exit code.
@@ -59,6 +62,14 @@ fn finish(outcome: io::Result<Outcome>) -> u8 {
     match outcome {
         Ok(Outcome::Stopped(code)) => code,
         Ok(Outcome::Monitor(seed)) => monitor::run(seed),
+        Ok(Outcome::Spare(socket)) => match spare::wait(socket) {
+            Ok(Some(seed)) => monitor::run(seed),
+            Ok(None) => 0,
+            Err(error) => {
+                eprintln!("proa: monitor: hear from the keeper: {error}");
+                1
+            }
+        },
         Err(error) => {
             eprintln!("proa: keeper: {error}");
             1

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::message::{FromKeeper, ToKeeper};
 use super::serve::{Ending, Serve};
+use super::spare::{Forked, Spare};
 use super::{Outcome, Seed};
 use crate::wire;
 
@@ -20,6 +21,10 @@ pub(super) struct Keeper {
     listeners: Vec<OwnedFd>,
     kept: Vec<(String, OwnedFd)>,
     monitors: Vec<Monitor>,
+    /// The next monitor; none before the first launch, so that an idle engine has none.
+    spare: Option<Spare>,
+    /// A launch took the last spare, or would have.
+    spare_wanted: bool,
     serve: Serve,
 }
 
@@ -52,6 +57,8 @@ impl Keeper {
             listeners,
             kept: Vec::new(),
             monitors: Vec::new(),
+            spare: None,
+            spare_wanted: false,
             serve,
         })
     }
@@ -64,6 +71,9 @@ impl Keeper {
         loop {
             if self.serve.tick(&self.listeners)? {
                 self.hand_over_kept();
+            }
+            if let Some(socket) = self.provide_spare() {
+                return Ok(Outcome::Spare(socket));
             }
             let (signals, control) = self.wait()?;
             if signals && let Some(code) = self.take_signals()? {
@@ -129,7 +139,10 @@ impl Keeper {
                 Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(None),
                 Err(error) => return Err(error),
             };
-            if let Some(index) = self.monitors.iter().position(|monitor| monitor.pid == pid) {
+            if self.spare.as_ref().is_some_and(|spare| spare.pid == pid) {
+                self.spare = None;
+            } else if let Some(index) = self.monitors.iter().position(|monitor| monitor.pid == pid)
+            {
                 let monitor = self.monitors.swap_remove(index);
                 self.monitor_ended(monitor, how);
             } else if let Some(Ending::Final(code)) = self.serve.ended(pid, how) {
@@ -170,7 +183,9 @@ impl Keeper {
             .split_ascii_whitespace()
             .filter_map(|pid| pid.parse().ok())
         {
-            let ours = self.monitors.iter().any(|monitor| monitor.pid == pid) || self.serve.is(pid);
+            let ours = self.monitors.iter().any(|monitor| monitor.pid == pid)
+                || self.spare.as_ref().is_some_and(|spare| spare.pid == pid)
+                || self.serve.is(pid);
             if !ours && left_by(monitor.cgroup.as_deref(), pid) {
                 let _ = process::signal_pid(pid, libc::SIGKILL);
             }
@@ -217,15 +232,21 @@ impl Keeper {
 
     /// In the child, gives the seed back. A failure shows at the other end of the seed's connection, which is closed.
     fn make_monitor(&mut self, id: &str, cgroup: Option<String>, seed: Seed) -> Option<Seed> {
+        self.spare_wanted = true;
+        let cgroup = cgroup.map(Into::into);
+        let id = id.into();
+        // One that died unnoticed so far is done without.
+        if let Some(spare) = self.spare.take()
+            && spare.plant(&seed).is_ok()
+        {
+            let pid = spare.pid;
+            self.monitors.push(Monitor { pid, id, cgroup });
+            return None;
+        }
         match process::fork() {
             Ok(None) => Some(seed),
             Ok(Some(pid)) => {
-                let cgroup = cgroup.map(Into::into);
-                self.monitors.push(Monitor {
-                    pid,
-                    id: id.into(),
-                    cgroup,
-                });
+                self.monitors.push(Monitor { pid, id, cgroup });
                 None
             }
             Err(error) => {
@@ -233,6 +254,20 @@ impl Keeper {
                 None
             }
         }
+    }
+
+    /// Forks the next monitor while nothing else is to do. In the child, gives its socket.
+    fn provide_spare(&mut self) -> Option<OwnedFd> {
+        if self.spare.is_some() || !std::mem::take(&mut self.spare_wanted) {
+            return None;
+        }
+        match Spare::fork() {
+            Ok(Forked::Spare(socket)) => return Some(socket),
+            Ok(Forked::Keeper(spare)) => self.spare = Some(spare),
+            // The next launch forks for itself, and tells if that fails too.
+            Err(_) => {}
+        }
+        None
     }
 
     fn hand_over_kept(&self) {

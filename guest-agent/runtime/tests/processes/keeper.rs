@@ -153,10 +153,14 @@ fn nothing_is_left_of_many_containers() {
         assert_eq!(ended, all.len());
     }
     let pid = ground.process.id();
-    eventually("no child is left, alive or not", || {
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-        children.trim().is_empty()
-    });
+    eventually(
+        "the monitor of a container to come is left, and nothing else, alive or not",
+        || {
+            let children =
+                std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+            children.split_ascii_whitespace().count() == 1
+        },
+    );
 }
 
 fn kill(pid: u32, signal: i32) {
