@@ -31,12 +31,17 @@ fn layers(options: &str) -> usize {
     let mut count = 0;
     for option in options.split(',') {
         if let Some(list) = option.strip_prefix("lowerdir=") {
-            count += list.split(':').count();
-        } else if option.starts_with("lowerdir+=") {
-            count += 1;
+            count += list.split(':').filter(|layer| is_image(layer)).count();
+        } else if let Some(layer) = option.strip_prefix("lowerdir+=") {
+            count += usize::from(is_image(layer));
         }
     }
     count
+}
+
+/// The lowest one is the engine's: places to mount at, for images that have none.
+fn is_image(layer: &str) -> bool {
+    !layer.ends_with("/ground")
 }
 
 /// How many mounts there are beside the root.
@@ -59,7 +64,7 @@ mod tests {
             Some("overlay on 2 layers, read-write")
         );
         assert_eq!(other_mounts(old), 1);
-        let new = "1 0 0:5 / / ro,relatime - overlay overlay rw,lowerdir+=/a,upperdir=/u\n";
+        let new = "1 0 0:5 / / ro,relatime - overlay overlay rw,lowerdir+=/a,lowerdir+=/ground,upperdir=/u\n";
         assert_eq!(
             describe(new).as_deref(),
             Some("overlay on 1 layer, read-only")
