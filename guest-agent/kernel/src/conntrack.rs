@@ -311,5 +311,11 @@ impl Conntrack {
     }
 }
 
+/// What the tests of arbitrary bytes reach.
+#[cfg(test)]
+pub(crate) fn take_apart(bytes: &[u8]) {
+    let _ = Flow::parse(bytes);
+}
+
 #[cfg(test)]
 mod tests;

@@ -5,9 +5,12 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::panic::resume_unwind;
+use std::path::Path;
 
 use crate::namespace::{Namespaces, enter, unshare};
 use crate::sys::owned_fd;
+
+const SETTINGS: &str = "/proc/sys/net";
 
 /// A network namespace, which lives at least as long as this descriptor.
 #[derive(Debug)]
@@ -92,6 +95,17 @@ impl From<NetworkNamespace> for OwnedFd {
     fn from(namespace: NetworkNamespace) -> OwnedFd {
         namespace.fd
     }
+}
+
+/// Reads a setting of the calling thread's network namespace: a path below `/proc/sys/net`, as `ipv4/ip_forward`.
+pub fn setting(path: &str) -> io::Result<String> {
+    let text = std::fs::read_to_string(Path::new(SETTINGS).join(path))?;
+    Ok(text.trim_end().to_owned())
+}
+
+/// Changes a setting of the calling thread's network namespace.
+pub fn set(path: &str, value: &str) -> io::Result<()> {
+    std::fs::write(Path::new(SETTINGS).join(path), value)
 }
 
 /// Threads are moved, never back: one that could not return would be somewhere else for its next user.

@@ -12,6 +12,15 @@ const HEADER: usize = 16;
 const VETH_PEER: u16 = 1;
 /// `IFLA_BR_MCAST_SNOOPING`
 const BRIDGE_SNOOPING: u16 = 23;
+/// `IFLA_INET_CONF`
+const IPV4_CONF: u16 = 1;
+/// `IFLA_INET6_ADDR_GEN_MODE`, of which 0 is `IN6_ADDR_GEN_MODE_EUI64` and 1 `…_NONE`
+const IPV6_ADDR_GEN_MODE: u16 = 8;
+const IFLA_INFO_SLAVE_KIND: u16 = 4;
+const IFLA_INFO_SLAVE_DATA: u16 = 5;
+/// `IFLA_BRPORT_MODE`, `IFLA_BRPORT_ISOLATED`
+const PORT_HAIRPIN: u16 = 4;
+const PORT_ISOLATED: u16 = 33;
 /// `IFLA_MACVLAN_MODE`
 const MACVLAN_MODE: u16 = 1;
 /// `IFLA_IPVLAN_MODE`
@@ -147,6 +156,28 @@ pub struct LinkChange<'a> {
     pub up: Option<bool>,
 }
 
+/// What is to be different about a port of a bridge; the rest stays.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PortChange {
+    /// Whether packets may leave by the port they came in by.
+    pub hairpin: Option<bool>,
+    /// Whether isolated ports reach this one only through routing.
+    pub isolated: Option<bool>,
+}
+
+/// A setting of IPv4 that each link has (`linux/ip.h`, `IPV4_DEVCONF_*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ipv4Setting {
+    /// `forwarding`
+    Forwarding = 1,
+    /// `rp_filter`
+    ReversePathFilter = 8,
+    /// `arp_notify`
+    ArpNotify = 22,
+    /// `route_localnet`: packets for 127.0.0.0/8 are routed.
+    RouteLocalnet = 26,
+}
+
 impl Request {
     /// Adds a bridge.
     pub fn add_bridge(name: &str, options: &BridgeOptions) -> Self {
@@ -171,6 +202,7 @@ impl Request {
             head(w, 0, options.up.then_some(true));
             w.put_text(libc::IFLA_IFNAME, name);
             put_basics(w, options.mac, options.mtu);
+            put_one_queue(w);
             if let Some(master) = options.master {
                 w.put_u32(libc::IFLA_MASTER, master);
             }
@@ -181,6 +213,7 @@ impl Request {
                         head(w, 0, None);
                         w.put_text(libc::IFLA_IFNAME, options.peer_name);
                         put_basics(w, options.peer_mac, options.mtu);
+                        put_one_queue(w);
                         put_namespace(w, options.peer_namespace);
                     });
                 });
@@ -215,6 +248,54 @@ impl Request {
                 w.put_u32(libc::IFLA_MASTER, master);
             }
             put_namespace(w, change.namespace);
+        })
+    }
+
+    /// Changes a setting of IPv4 that otherwise is a file of the namespace's `/proc/sys/net/ipv4/conf/NAME`.
+    pub fn set_ipv4(index: u32, setting: Ipv4Setting, value: u32) -> Self {
+        let object = format!("{setting:?} of link {index}");
+        Self::new(libc::RTM_SETLINK, 0, "change", object, |w| {
+            head(w, index, None);
+            w.nest(libc::IFLA_AF_SPEC, |w| {
+                w.nest(libc::AF_INET as u16, |w| {
+                    w.nest(IPV4_CONF, |w| w.put_u32(setting as u16, value));
+                });
+            });
+        })
+    }
+
+    /// Whether the kernel gives a link an IPv6 address for its own neighbourhood (`fe80::…`) when it is switched on.
+    /// To be sent before that.
+    pub fn set_ipv6_link_local(index: u32, on: bool) -> Self {
+        let object = format!("link-local address of link {index}");
+        Self::new(libc::RTM_SETLINK, 0, "change", object, |w| {
+            head(w, index, None);
+            w.nest(libc::IFLA_AF_SPEC, |w| {
+                w.nest(libc::AF_INET6 as u16, |w| {
+                    w.put(IPV6_ADDR_GEN_MODE, &[u8::from(!on)]);
+                });
+            });
+        })
+    }
+
+    /// Changes what a bridge does with packets at one of its ports.
+    pub fn set_port(index: u32, change: &PortChange) -> Self {
+        let object = format!("port {index}");
+        Self::new(libc::RTM_NEWLINK, 0, "change", object, |w| {
+            head(w, index, None);
+            w.nest(libc::IFLA_LINKINFO, |w| {
+                w.put_text(IFLA_INFO_SLAVE_KIND, "bridge");
+                w.nest(IFLA_INFO_SLAVE_DATA, |w| {
+                    for (kind, value) in [
+                        (PORT_HAIRPIN, change.hairpin),
+                        (PORT_ISOLATED, change.isolated),
+                    ] {
+                        if let Some(value) = value {
+                            w.put(kind, &[value.into()]);
+                        }
+                    }
+                });
+            });
         })
     }
 
@@ -271,6 +352,13 @@ fn put_basics(w: &mut Writer, mac: Option<[u8; 6]>, mtu: Option<u32>) {
     if let Some(mtu) = mtu {
         w.put_u32(libc::IFLA_MTU, mtu);
     }
+}
+
+/// Not to be told, veth makes a queue for each processor and uses one; giving up the rest waits for all processors
+/// (`veth_init_queues`, `netif_set_real_num_tx_queues`), which is most of the time that a pair takes.
+fn put_one_queue(w: &mut Writer) {
+    w.put_u32(libc::IFLA_NUM_TX_QUEUES, 1);
+    w.put_u32(libc::IFLA_NUM_RX_QUEUES, 1);
 }
 
 fn put_namespace(w: &mut Writer, namespace: Option<BorrowedFd<'_>>) {

@@ -25,7 +25,8 @@ pub use address::Address;
 pub use error::{Error, Result};
 pub use limit::Limit;
 pub use link::{
-    BridgeOptions, Counters, IpvlanMode, Link, LinkChange, MacvlanMode, SubLink, VethOptions,
+    BridgeOptions, Counters, Ipv4Setting, IpvlanMode, Link, LinkChange, MacvlanMode, PortChange,
+    SubLink, VethOptions,
 };
 pub use path::Path;
 pub use request::Request;

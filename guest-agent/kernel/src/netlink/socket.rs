@@ -238,3 +238,11 @@ fn refusal(flags: u16, body: &[u8]) -> Option<(io::Error, Option<String>)> {
         .map(text);
     Some((io::Error::from_raw_os_error(code.saturating_neg()), words))
 }
+
+/// What the tests of arbitrary bytes reach.
+#[cfg(test)]
+pub(super) fn take_apart(bytes: &[u8]) {
+    for flags in [0, u16::MAX] {
+        let _ = refusal(flags, bytes);
+    }
+}

@@ -369,3 +369,87 @@ fn a_neighbour_is_known_without_being_asked() {
             .is_missing()
     );
 }
+
+#[test]
+fn settings_of_a_link_are_changed_without_files_and_read_from_them() {
+    let (namespace, route) = fresh();
+    let options = VethOptions {
+        peer_name: "veth1",
+        ..VethOptions::default()
+    };
+    route.add_veth("veth0", &options).unwrap();
+    route.add_bridge("br0", &BridgeOptions::default()).unwrap();
+    let index = named(&route, "veth0").index;
+    let master = Some(named(&route, "br0").index);
+    let join = LinkChange {
+        master,
+        ..SWITCHED_ON
+    };
+    let port = PortChange {
+        hairpin: Some(true),
+        isolated: Some(true),
+    };
+    route
+        .run(&[
+            Request::set(named(&route, "veth1").index, &SWITCHED_ON),
+            Request::set_ipv4(index, Ipv4Setting::RouteLocalnet, 1),
+            Request::set_ipv4(index, Ipv4Setting::ReversePathFilter, 2),
+            Request::set_ipv6_link_local(index, false),
+            Request::set(index, &join),
+            Request::set_port(index, &port),
+        ])
+        .unwrap();
+    let setting = |path: &str| namespace.inside(|| crate::network::setting(path)).unwrap();
+    assert_eq!(setting("ipv4/conf/veth0/route_localnet"), "1");
+    assert_eq!(setting("ipv4/conf/veth0/rp_filter"), "2");
+    assert_eq!(setting("ipv6/conf/veth0/addr_gen_mode"), "1");
+    let set = || crate::network::set("ipv6/conf/veth0/disable_ipv6", "1");
+    namespace.inside(set).unwrap();
+    assert_eq!(setting("ipv6/conf/veth0/disable_ipv6"), "1");
+    let addresses = route.addresses().unwrap();
+    assert!(
+        !addresses.iter().any(|one| one.index == index),
+        "{addresses:?}"
+    );
+    let mut command = std::process::Command::new("ip");
+    command.args(["-d", "link", "show", "veth0"]);
+    let shown = namespace.inside(|| command.output()).unwrap().stdout;
+    let shown = String::from_utf8(shown).unwrap();
+    assert!(
+        shown.contains("hairpin on") && shown.contains("isolated on"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn answers_of_any_bytes_are_taken_apart_without_a_panic() {
+    // A small generator of its own (xorshift64*), so that a failure comes again.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move || {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32
+    };
+    for round in 0..100_000 {
+        let mut bytes: Vec<u8> = (0..random() % 160).map(|_| random() as u8).collect();
+        // Lengths that make sense lead deeper.
+        for at in (0..bytes.len().saturating_sub(4)).step_by(4) {
+            if random() % 2 == 0 {
+                let length = (random() % 64) as u16;
+                bytes[at..at + 2].copy_from_slice(&length.to_ne_bytes());
+                bytes[at + 2..at + 4].copy_from_slice(&((random() % 32) as u16).to_ne_bytes());
+            }
+        }
+        for message in wire::Messages(&bytes) {
+            assert!(message.body.len() < bytes.len(), "round {round}");
+        }
+        let _ = Link::parse(&bytes);
+        let _ = Address::parse(&bytes);
+        let _ = Path::parse(&bytes);
+        let _ = Limit::parse(&bytes);
+        socket::take_apart(&bytes);
+        crate::nftables::take_apart(&bytes);
+        crate::conntrack::take_apart(&bytes);
+    }
+}

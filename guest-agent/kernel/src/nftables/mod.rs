@@ -26,5 +26,33 @@ pub use rule::{Field, Rule, bits};
 pub use set::{Set, Target, Type};
 pub use value::Value;
 
+/// What the tests of arbitrary bytes reach.
+#[cfg(test)]
+pub(crate) fn take_apart(bytes: &[u8]) {
+    let _ = TableEntry::parse(bytes);
+    let _ = ChainEntry::parse(bytes, "");
+    let _ = RuleEntry::parse(bytes);
+    for data in [
+        None,
+        Some(Target::Verdict),
+        Some(Target::Values(&[Type::Ipv4, Type::Port])),
+    ] {
+        let key: &[Type] = if data.is_none() {
+            &[Type::Ipv6]
+        } else {
+            &[Type::Interface, Type::Mark]
+        };
+        let set = Set {
+            name: "",
+            key,
+            interval: data.is_none(),
+            data,
+        };
+        let mut halves = Vec::new();
+        element::parse(bytes, &set, &mut halves);
+        let _ = element::join(halves, &set);
+    }
+}
+
 #[cfg(test)]
 mod tests;
