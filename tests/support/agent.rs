@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::http::{Client, Response};
 use super::programs::{Ran, peer, program, run, run_with_input, short_folder};
-use super::{Image, leftovers, unique};
+use super::{Image, Network, leftovers, unique};
 
 /// A running `proa-agent serve` with a root, a run folder and a socket of its own.
 pub struct Agent {
@@ -17,6 +17,8 @@ pub struct Agent {
     folder: PathBuf,
     run: PathBuf,
     arguments: Vec<String>,
+    /// The words that put it into a network of its own.
+    prefix: Vec<String>,
 }
 
 impl Agent {
@@ -26,6 +28,15 @@ impl Agent {
 
     /// `arguments` follow those that make it private.
     pub fn start_with(arguments: &[&str]) -> Self {
+        Self::start_behind(Vec::new(), arguments)
+    }
+
+    /// On the host of a network of the test's own, where it may make bridges and rules.
+    pub fn start_in(network: &Network) -> Self {
+        Self::start_behind(network.prefix(), &[])
+    }
+
+    fn start_behind(prefix: Vec<String>, arguments: &[&str]) -> Self {
         let folder = short_folder(Path::new("/var/tmp"), "proa-test-");
         // A container's socket lies 80 characters deeper, and an address holds 107.
         let run = short_folder(in_memory(), "pt-");
@@ -33,12 +44,13 @@ impl Agent {
             .iter()
             .map(|argument| (*argument).to_owned())
             .collect();
-        let child = serve(&folder, &run, &arguments);
+        let child = serve(&prefix, &folder, &run, &arguments);
         let agent = Self {
             child,
             folder,
             run,
             arguments,
+            prefix,
         };
         agent.wait_until_up();
         agent
@@ -86,7 +98,7 @@ impl Agent {
     /// A new engine over the same folders, after [`Self::stop`] or a crash.
     pub fn start_again(&mut self) {
         let _ = self.child.wait();
-        self.child = serve(&self.folder, &self.run, &self.arguments);
+        self.child = serve(&self.prefix, &self.folder, &self.run, &self.arguments);
         self.wait_until_up();
     }
 
@@ -292,13 +304,22 @@ pub fn in_memory() -> &'static Path {
 /// `TMPFS_MAGIC`, statfs(2).
 const TMPFS: i64 = 0x0102_1994;
 
-fn serve(folder: &Path, run: &Path, arguments: &[String]) -> Child {
+fn serve(prefix: &[String], folder: &Path, run: &Path, arguments: &[String]) -> Child {
     let log = fs::OpenOptions::new()
         .create(true)
         .append(true)
         .open(folder.join("log"))
         .expect("the folder is ours");
-    Command::new(program("proa-agent"))
+    let agent = program("proa-agent");
+    let mut command = match prefix {
+        [] => Command::new(agent),
+        [first, rest @ ..] => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(agent);
+            command
+        }
+    };
+    command
         .arg("serve")
         .arg("--root")
         .arg(folder.join("root"))

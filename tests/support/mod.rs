@@ -38,6 +38,7 @@ mod dockerd;
 mod http;
 mod image;
 pub mod leftovers;
+pub mod network;
 mod programs;
 mod registry;
 
@@ -45,6 +46,7 @@ pub use agent::{Agent, poll};
 pub use dockerd::{Dockerd, inside, inside_peers};
 pub use http::{Client, Response};
 pub use image::{Files, Image};
+pub use network::Network;
 pub use programs::{Ran, in_path, peer, peers_root, program, run, short_folder};
 pub use registry::Registry;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Agent, poll};
+use crate::support::{Agent, Network, poll};
 
 /// An engine with busybox.
 pub struct Engine {
@@ -14,7 +14,15 @@ pub struct Engine {
 
 impl Engine {
     pub fn start() -> Self {
-        let agent = Agent::start();
+        Self::of(Agent::start())
+    }
+
+    /// On the host of a network of the test's own.
+    pub fn start_in(network: &Network) -> Self {
+        Self::of(Agent::start_in(network))
+    }
+
+    fn of(agent: Agent) -> Self {
         let image = agent.load(&crate::support::Image::busybox());
         Self { agent, image }
     }

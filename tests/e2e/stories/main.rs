@@ -13,4 +13,5 @@ mod hello;
 mod kit;
 mod lifecycle;
 mod limits;
+mod networks;
 mod traces;

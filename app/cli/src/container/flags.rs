@@ -255,6 +255,9 @@ pub(crate) struct NetworkFlags {
     /// MAC address
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) mac_address: String,
+    /// Limit its bandwidth: 10mbit, or in=10mbit,out=1mbit
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) net_rate: String,
 }
 
 /// How it is kept apart.

@@ -5,7 +5,11 @@ use std::{fs, io, net::IpAddr, path::Path};
 use proa_protocol::{ContainerConfig, HostConfig};
 
 use super::definition::Definition;
-use crate::{Engine, network::Place, spec::Files};
+use crate::{
+    Engine,
+    network::{Place, names::HOST_NAMES},
+    spec::Files,
+};
 
 /// Where they are.
 pub(crate) fn paths(folder: &Path) -> Files {
@@ -44,7 +48,7 @@ pub(crate) fn join(
     let files = paths(folder);
     let host = &definition.host;
     let hosts = DEFAULT_HOSTS.to_owned()
-        + &extra_hosts(host, host_address(place))
+        + &extra_hosts(host, place.host_address())
         + &links(engine, definition)
         + &own_hosts(definition, place).concat();
     fs::write(files.hosts, hosts)?;
@@ -89,20 +93,11 @@ fn resolver(host: &HostConfig, place: &Place) -> io::Result<String> {
     })
 }
 
-/// The host as the container reaches it: where its packets to elsewhere go first.
-fn host_address(place: &Place) -> Option<IpAddr> {
-    let endpoint = &place.way_out()?.endpoint;
-    let v4 = endpoint.gateway4.map(IpAddr::from);
-    v4.or(endpoint.gateway6.map(IpAddr::from))
-}
-
 /// The container's own addresses with its name, and the host's with the names that programs look for.
 fn own_hosts(definition: &Definition, place: &Place) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some(address) = host_address(place) {
-        lines.push(format!(
-            "{address}\thost.docker.internal host.proa.internal\n"
-        ));
+    if let Some(address) = place.host_address() {
+        lines.push(format!("{address}\t{}\n", HOST_NAMES.join(" ")));
     }
     let config = &definition.config;
     let name = if config.domainname.is_empty() {

@@ -8,7 +8,7 @@ mod defaults;
 pub(crate) mod definition;
 pub(crate) mod detach;
 mod exit;
-mod files;
+pub(crate) mod files;
 pub(crate) mod folder;
 mod health;
 mod inspect;

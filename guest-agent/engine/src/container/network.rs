@@ -59,7 +59,7 @@ impl Task {
     }
 
     /// It is elsewhere now: its files say so, and everybody sees it.
-    fn moved(&mut self, engine: &Engine, place: Place) -> Result<()> {
+    pub(super) fn moved(&mut self, engine: &Engine, place: Place) -> Result<()> {
         let folder = engine.paths.container(&self.definition.id);
         write(&engine.paths.run_container(&self.definition.id), &place)?;
         let before = self.state.live().map(|running| Arc::clone(&running.place));

@@ -35,14 +35,30 @@ impl Task {
             return Err(error);
         }
         engine.containers.release(&old, &id);
-        self.renamed(engine);
+        self.renamed(engine, &old);
         self.tell(engine, "rename", &[("oldName", format!("/{old}"))]);
         Ok(())
     }
 
     /// Its networks know it by its new name.
-    fn renamed(&self, engine: &Engine) {
-        let definition = &self.definition;
+    fn renamed(&mut self, engine: &Engine, old: &str) {
+        let definition = Arc::clone(&self.definition);
         engine.networks.renamed(&definition.id, &definition.name);
+        let Some(running) = self.state.live() else {
+            return;
+        };
+        let mut place = running.place.as_ref().clone();
+        for joint in &mut place.joints {
+            for name in joint.names.iter_mut().filter(|name| *name == old) {
+                name.clone_from(&definition.name);
+            }
+        }
+        if let Err(error) = self.moved(engine, place) {
+            tracing::warn!(
+                id = self.id(),
+                error = error.told(),
+                "writing down a container's new name failed"
+            );
+        }
     }
 }

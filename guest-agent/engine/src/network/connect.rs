@@ -113,7 +113,9 @@ impl Networks {
         let id = joint.endpoint.id.clone();
         let mut joined = place.clone();
         joined.joints.push(joint);
-        let settled = self.settle(definition, &sandbox, place, &mut joined);
+        let settled = self
+            .settle(definition, &sandbox, place, &mut joined)
+            .and_then(|()| self.answer(&sandbox, definition, &joined));
         if let Err(error) = settled {
             if let Some(joint) = joined.joints.iter().find(|joint| joint.endpoint.id == id) {
                 self.part(definition, &sandbox, joint);
@@ -148,6 +150,7 @@ impl Networks {
             tracing::warn!(id = %definition.id, network = joint.network, %error, "leaving a network failed");
         }
         self.detached(&joint.endpoint.id);
+        self.unname(definition, &joint.endpoint.network);
     }
 
     /// The way out and the published ports follow the networks.

@@ -1,6 +1,7 @@
 //! A container's place in its networks: taken before it starts, left when it ends.
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::Arc,
@@ -10,7 +11,7 @@ use proa_networks::{Endpoint, EndpointRequest, Mac, PortRequest, Published, Sand
 use proa_protocol::{EndpointSettings, HostConfig};
 use serde::{Deserialize, Serialize};
 
-use super::{Active, DEFAULT, Networks, Record, ports, rate, settings, translate};
+use super::{Active, DEFAULT, Networks, Record, names, ports, rate, settings, translate};
 use crate::{
     Engine, Error, Result, container::definition::Definition, engine::lock, error::Context, id,
 };
@@ -32,6 +33,10 @@ pub(crate) struct Joint {
     pub(crate) priority: i64,
     /// What it is called there, where names are answered.
     pub(crate) names: Vec<String>,
+    /// What it calls others there: its word, and theirs.
+    pub(crate) links: BTreeMap<String, String>,
+    /// No way out.
+    pub(crate) internal: bool,
     pub(crate) endpoint: Endpoint,
 }
 
@@ -56,6 +61,13 @@ impl Place {
     /// Whether names are answered inside: not on the default network alone.
     pub(crate) fn has_names(&self) -> bool {
         self.joints.iter().any(|joint| joint.network != DEFAULT)
+    }
+
+    /// The host as the container reaches it: where its packets to elsewhere go first.
+    pub(crate) fn host_address(&self) -> Option<IpAddr> {
+        let endpoint = &self.way_out()?.endpoint;
+        let v4 = endpoint.gateway4.map(IpAddr::from);
+        v4.or(endpoint.gateway6.map(IpAddr::from))
     }
 
     pub(crate) fn endpoints(&self) -> Vec<Endpoint> {
@@ -156,6 +168,9 @@ impl Joining {
     /// start.
     pub(crate) fn hold(&mut self) -> Result<()> {
         let sockets = std::mem::take(&mut self.sockets);
+        self.networks.name(&self.definition, &self.place);
+        self.networks
+            .answer(&self.sandbox, &self.definition, &self.place)?;
         self.networks.hold(&self.definition, sockets, &self.place)
     }
 
@@ -219,7 +234,9 @@ impl Networks {
         Ok(Joint {
             network: record.name.clone(),
             priority: settings.gw_priority,
-            names: super::names::of(definition, record, settings),
+            names: names::of(definition, record, settings),
+            links: names::links(settings),
+            internal: record.internal,
             endpoint,
         })
     }
@@ -282,17 +299,15 @@ impl Networks {
         }
         if !tasks.is_empty() {
             let mut wires = lock(&self.wires);
-            wires
-                .entry(definition.id.clone())
-                .or_default()
-                .0
-                .extend(tasks);
+            wires.entry(definition.id.clone()).or_default().ports = tasks;
         }
     }
 
     /// Ends what serves a container, and takes its ports back.
     pub(crate) fn unpublish(&self, definition: &Definition, place: &Place) {
-        lock(&self.wires).remove(&definition.id);
+        if let Some(wires) = lock(&self.wires).get_mut(&definition.id) {
+            wires.ports.drain(..).for_each(|task| task.abort());
+        }
         if place.published.is_empty() {
             return;
         }
@@ -310,8 +325,10 @@ impl Networks {
 
     /// Gives a container's place back, its namespace being gone or going.
     pub(crate) fn leave(&self, definition: &Definition, place: &Place) {
+        self.fall_silent(definition, place);
         lock(&self.wires).remove(&definition.id);
         for joint in &place.joints {
+            self.unname(definition, &joint.endpoint.network);
             if let Err(error) = self.fabric.detach(None, &joint.endpoint) {
                 tracing::warn!(id = %definition.id, network = joint.network, %error, "leaving a network failed");
             }
@@ -432,7 +449,7 @@ pub(crate) fn mac(text: &str) -> Result<Option<Mac>> {
 /// What can be wrong with a container's wishes before it is started.
 pub(crate) fn check(
     host: &HostConfig,
-    endpoints: &std::collections::BTreeMap<String, EndpointSettings>,
+    endpoints: &BTreeMap<String, EndpointSettings>,
 ) -> Result<()> {
     rate::of(host)?;
     for settings in endpoints.values() {

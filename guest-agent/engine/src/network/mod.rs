@@ -24,7 +24,10 @@ use std::{
 };
 
 use jiff::Timestamp;
-use proa_networks::{Endpoint, Fabric, Settings};
+use proa_networks::{
+    Endpoint, Fabric, Settings,
+    names::{Names, Server, Upstreams},
+};
 use proa_protocol::{Ipam, TextMap};
 use proa_runtime::client::Keeper;
 use serde::{Deserialize, Serialize};
@@ -110,6 +113,8 @@ pub(crate) struct Active {
 /// Every network of the engine.
 pub(crate) struct Networks {
     pub(crate) fabric: Arc<Fabric>,
+    names: Arc<Names>,
+    upstreams: Arc<Upstreams>,
     /// Whose interfaces ours are.
     engine_name: String,
     /// What runs for live containers.
@@ -123,11 +128,14 @@ pub(crate) struct Networks {
 
 /// Tasks that end with a container's run.
 #[derive(Default)]
-pub(crate) struct Wires(Vec<JoinHandle<()>>);
+struct Wires {
+    ports: Vec<JoinHandle<()>>,
+    server: Option<Server>,
+}
 
 impl Drop for Wires {
     fn drop(&mut self) {
-        self.0.iter().for_each(JoinHandle::abort);
+        self.ports.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -161,6 +169,8 @@ impl Networks {
         }
         Ok(Arc::new(Networks {
             fabric: Arc::new(fabric),
+            names: Arc::new(Names::new()),
+            upstreams: Arc::new(Upstreams::of_host()),
             engine_name,
             wires: Mutex::default(),
             db,

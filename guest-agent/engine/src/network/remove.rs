@@ -34,6 +34,7 @@ impl Engine {
         let id = record.id.clone();
         let removal = move || {
             let _changing = lock(&networks.changing);
+            networks.names.forget_network(&id);
             networks.fabric.remove(&id)
         };
         let removed = tokio::task::spawn_blocking(removal)

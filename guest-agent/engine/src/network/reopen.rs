@@ -90,5 +90,6 @@ impl Networks {
             sockets.push((published.clone(), socket));
         }
         self.serve(definition, sockets, place);
+        self.answer_again(kept, definition, place);
     }
 }

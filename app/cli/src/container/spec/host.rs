@@ -33,6 +33,7 @@ pub(super) fn config(
     resources(&mut host, &flags.resources)?;
     isolation(&mut host, &flags.isolation, around)?;
     life(&mut host, &flags.life)?;
+    annotations(&mut host, flags);
     Ok(host)
 }
 
@@ -157,6 +158,15 @@ fn isolation(
     Ok(())
 }
 
+/// Docker's documents have no field for a limit of bandwidth: it travels as an annotation.
+fn annotations(host: &mut Document, flags: &CreateFlags) {
+    let mut annotations = pairs::map(&flags.life.annotation);
+    if !flags.network.net_rate.is_empty() {
+        annotations.insert("proa.net-rate".to_owned(), flags.network.net_rate.clone());
+    }
+    host.put("Annotations", annotations);
+}
+
 fn life(host: &mut Document, flags: &LifeFlags) -> Result<(), Failure> {
     if flags.log_driver == "none" && !flags.log_opt.is_empty() {
         return Err(Failure::usage("invalid logging opts for driver none"));
@@ -164,8 +174,7 @@ fn life(host: &mut Document, flags: &LifeFlags) -> Result<(), Failure> {
     let mut log = Document::default();
     log.put("Type", &flags.log_driver)
         .put("Config", pairs::map(&flags.log_opt));
-    host.put("LogConfig", log)
-        .put("Annotations", pairs::map(&flags.annotation));
+    host.put("LogConfig", log);
     host.always("RestartPolicy", restart_policy(&flags.restart)?);
     Ok(())
 }

@@ -196,6 +196,11 @@ fn networks_are_modes_or_endpoints() {
         &json!({"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}),
     );
     check("-p 8080:80 x", "/ExposedPorts", &json!({"80/tcp": {}}));
+    check(
+        "--net-rate in=1mbit x",
+        "/HostConfig/Annotations",
+        &json!({"proa.net-rate": "in=1mbit"}),
+    );
     refused("--dns x x", "not an IP address");
 }
 
