@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::panic::resume_unwind;
 use std::path::Path;
 
 use crate::namespace::{Namespaces, enter, unshare};
@@ -24,15 +23,11 @@ impl NetworkNamespace {
         Self::create_with(|| Ok(())).map(|(namespace, ())| namespace)
     }
 
-    /// Makes one and runs `first` in it, in the thread that made it: cheaper than [`create`](Self::create) and
-    /// [`inside`](Self::inside) after one another.
-    pub fn create_with<T: Send>(
-        first: impl FnOnce() -> io::Result<T> + Send,
-    ) -> io::Result<(Self, T)> {
-        in_a_thread(|| {
-            unshare(Namespaces::NET)?;
-            Ok((Self::current()?, first()?))
-        })
+    /// Makes one and runs `first` in it.
+    pub fn create_with<T>(first: impl FnOnce() -> io::Result<T>) -> io::Result<(Self, T)> {
+        let _return = Return::here()?;
+        unshare(Namespaces::NET)?;
+        Ok((Self::current()?, first()?))
     }
 
     /// The calling thread's.
@@ -75,13 +70,15 @@ impl NetworkNamespace {
         Ok(File::from(self.fd.try_clone()?).metadata()?.ino())
     }
 
-    /// Runs `work` in a thread that is inside, and ends with it. The files under `/proc/sys/net` are then this
-    /// namespace's, and sockets made there belong to it for good, wherever they are used.
-    pub fn inside<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
-        in_a_thread(|| {
-            enter(&self.fd, Namespaces::NET)?;
-            work()
-        })
+    /// Runs `work` inside. The files under `/proc/sys/net` are then this namespace's, and sockets made there belong to
+    /// it for good, wherever they are used.
+    ///
+    /// It is the calling thread that goes there and comes back, which takes some microseconds; a thread of its own
+    /// would take as many milliseconds where all processors are busy. Other threads stay where they are.
+    pub fn inside<T>(&self, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let _return = Return::here()?;
+        enter(&self.fd, Namespaces::NET)?;
+        work()
     }
 }
 
@@ -108,12 +105,21 @@ pub fn set(path: &str, value: &str) -> io::Result<()> {
     std::fs::write(Path::new(SETTINGS).join(path), value)
 }
 
-/// Threads are moved, never back: one that could not return would be somewhere else for its next user.
-fn in_a_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new()
-            .name("network".into())
-            .spawn_scoped(scope, work)?;
-        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
-    })
+/// Brings the calling thread back to where it came from, also when it panics.
+struct Return(NetworkNamespace);
+
+impl Return {
+    fn here() -> io::Result<Self> {
+        NetworkNamespace::current().map(Self)
+    }
+}
+
+impl Drop for Return {
+    fn drop(&mut self) {
+        // Only a lack of memory for a few bytes can make this fail. A thread that stayed would do its next work in
+        // somebody else's network, which is worse than a restart.
+        if enter(&self.0, Namespaces::NET).is_err() {
+            std::process::abort();
+        }
+    }
 }

@@ -26,7 +26,7 @@ impl Route {
         Self::opened(Socket::open(libc::NETLINK_ROUTE))
     }
 
-    /// Opens the door of another namespace. To be kept where it is needed again: this starts a thread.
+    /// Opens the door of another namespace.
     pub fn open_in(namespace: &NetworkNamespace) -> Result<Self> {
         Self::opened(namespace.inside(|| Socket::open(libc::NETLINK_ROUTE)))
     }

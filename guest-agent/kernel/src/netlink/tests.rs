@@ -53,6 +53,12 @@ fn a_new_namespace_has_loopback_alone_and_is_not_ours() {
         .inside(|| NetworkNamespace::current()?.inode())
         .unwrap();
     assert_eq!(inside, namespace.inode().unwrap());
+    let panicked = std::panic::catch_unwind(|| {
+        namespace.inside(|| -> std::io::Result<()> { panic!("on purpose") })
+    });
+    assert!(panicked.is_err());
+    let back = NetworkNamespace::current().unwrap();
+    assert_eq!(back.inode().unwrap(), here.inode().unwrap());
     let of_process = NetworkNamespace::of_process(std::process::id()).unwrap();
     assert_eq!(here.inode().unwrap(), of_process.inode().unwrap());
 }
