@@ -95,9 +95,14 @@ pub fn start(table: &mut Table) {
     load(&mut docker, &Image::busybox(), "localhost/bench:1");
     let bundle = Bundle::new(&["true"]);
     let (path, mut peers, mut ours) = (bundle.path(), Stopwatch::among_peers(), agent.api());
+    // In memory, as ours and as on any machine where it was installed.
+    let folder = Path::new("/dev/shm").join(format!("crun-{}", unique()));
+    let state = peer_path(&folder).display().to_string();
     let crun = || {
         peers.time(&[
             "crun",
+            "--root",
+            &state,
             "run",
             "--bundle",
             &path,
@@ -116,6 +121,7 @@ pub fn start(table: &mut Table) {
             ),
         ],
     );
+    let _ = std::fs::remove_dir_all(&folder);
     table.promise("crun run", 0.45);
 }
 

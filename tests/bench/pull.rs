@@ -13,6 +13,9 @@ use crate::table::Table;
 
 const LAYERS: usize = 6;
 const LAYER_BYTES: u64 = 52_000_000;
+/// After an image was removed. A file system may be slow to hand out again what was just deleted (ext4 without a journal
+/// for five seconds), and nobody's pull follows a removal of as much.
+const SETTLE: Duration = Duration::from_secs(7);
 
 pub fn pull(table: &mut Table) {
     let registry = Registry::start();
@@ -23,6 +26,7 @@ pub fn pull(table: &mut Table) {
     let path = format!("/images/create?fromImage={repository}&tag={tag}");
     let podman_pull = || {
         podman.run(&["rmi", "--all", "--force"]);
+        std::thread::sleep(SETTLE);
         peers.time(&podman.words(&["pull", "--quiet", "--tls-verify=false", &name]))
     };
     table.measure(
@@ -40,6 +44,7 @@ pub fn pull(table: &mut Table) {
 /// Forgets the image, then pulls it.
 fn once(api: &mut Client, path: &str, name: &str) -> Duration {
     api.delete(&format!("/images/{name}?force=1"));
+    std::thread::sleep(SETTLE);
     let started = Instant::now();
     let answer = api.post(path, &Value::Null).ok();
     let took = started.elapsed();
