@@ -63,6 +63,14 @@ pub enum Error {
     /// A network that is not there.
     #[error("network {0} not found")]
     NoNetwork(String),
+    /// A network that somebody is in.
+    #[error("network {network} has {count} active endpoint{}", if *count == 1 { "" } else { "s" })]
+    InUse {
+        /// The network's name.
+        network: String,
+        /// How many are in it.
+        count: usize,
+    },
     /// The kernel refused.
     #[error("{what}: {source}")]
     Kernel {
@@ -77,4 +85,13 @@ fn held_by(holder: &Option<String>) -> String {
     holder
         .as_ref()
         .map_or_else(String::new, |holder| format!(" by {holder}"))
+}
+
+impl From<proa_kernel::netlink::Error> for Error {
+    fn from(error: proa_kernel::netlink::Error) -> Error {
+        Error::Kernel {
+            what: error.to_string(),
+            source: error.source,
+        }
+    }
 }

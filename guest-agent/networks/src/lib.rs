@@ -13,18 +13,30 @@
 //!
 //! Start at [`Fabric::open`], then [`Fabric::create`], [`Fabric::sandbox`] and [`Fabric::attach`].
 
+mod address;
+mod attach;
+mod bridge;
 mod definition;
 mod error;
 mod fabric;
+mod firewall;
+mod foreign;
+mod interface;
 pub mod names;
+mod ports;
+mod prepared;
+mod restore;
 mod sandbox;
 mod settings;
+mod state;
+mod sysctl;
 
 pub use definition::{
     BridgeOptions, Driver, Endpoint, EndpointRequest, Mac, Network, NetworkRequest, Pool,
     PoolRequest, PortRequest, Protocol, Published, Rate,
 };
 pub use error::{Error, Result};
-pub use fabric::{Fabric, Reservation};
+pub use fabric::Fabric;
+pub use ports::Reservation;
 pub use sandbox::Sandbox;
 pub use settings::{AddressPool, Settings};

@@ -25,6 +25,7 @@ pub(crate) fn translate(error: Refusal) -> Error {
         Refusal::AddressOutside { .. } | Refusal::Invalid(_) | Refusal::Unsupported(_) => {
             Error::bad(words)
         }
+        Refusal::InUse { .. } => Error::new(Kind::Forbidden, words),
         Refusal::PortTaken { .. } => Error::internal(words),
         Refusal::NoNetwork(_) => Error::not_found(words),
         Refusal::Kernel { what, source } => Error::internal(what).with(source),

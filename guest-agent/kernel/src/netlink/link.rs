@@ -45,6 +45,8 @@ pub struct Link {
     pub master: Option<u32>,
     /// The link it is on top of, or the other end of a veth pair.
     pub parent: Option<u32>,
+    /// What its maker wrote on it.
+    pub alias: Option<String>,
     /// `bridge`, `veth`, `macvlan` …; none for a real device and for loopback.
     pub kind: Option<String>,
     /// What went through it.
@@ -150,6 +152,8 @@ pub struct LinkChange<'a> {
     pub mtu: Option<u32>,
     /// The bridge it is a port of; 0 for none.
     pub master: Option<u32>,
+    /// Words on it for whoever finds it later.
+    pub alias: Option<&'a str>,
     /// Its network namespace; the other changes are made there.
     pub namespace: Option<BorrowedFd<'a>>,
     /// Whether it is switched on.
@@ -246,6 +250,9 @@ impl Request {
             put_basics(w, change.mac, change.mtu);
             if let Some(master) = change.master {
                 w.put_u32(libc::IFLA_MASTER, master);
+            }
+            if let Some(alias) = change.alias {
+                w.put(libc::IFLA_IFALIAS, alias.as_bytes());
             }
             put_namespace(w, change.namespace);
         })
@@ -406,6 +413,7 @@ impl Link {
             running: flags & libc::IFF_RUNNING != 0,
             master: number(libc::IFLA_MASTER),
             parent: number(libc::IFLA_LINK),
+            alias: attributes.find(libc::IFLA_IFALIAS).map(wire::text),
             kind: kind.map(wire::text),
             counters: attributes
                 .find(libc::IFLA_STATS64)

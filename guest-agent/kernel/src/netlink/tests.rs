@@ -11,6 +11,7 @@ const SWITCHED_ON: LinkChange<'static> = LinkChange {
     mac: None,
     mtu: None,
     master: None,
+    alias: None,
     namespace: None,
 };
 
@@ -247,6 +248,7 @@ fn a_link_moves_with_a_new_name_and_address() {
             mtu: Some(1300),
             up: Some(true),
             master: None,
+            alias: None,
         },
     )
     .unwrap();

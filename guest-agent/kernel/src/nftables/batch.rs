@@ -86,6 +86,11 @@ impl Batch {
         self.steps.is_empty()
     }
 
+    /// The changes of another batch after these.
+    pub fn append(&mut self, other: Batch) {
+        self.steps.extend(other.steps);
+    }
+
     /// Adds a table, if it is not there.
     pub fn add_table(&mut self, table: Table<'_>) {
         let kind = libc::NFT_MSG_NEWTABLE;

@@ -77,6 +77,8 @@ pub enum Expression {
     },
     /// `register & mask`
     Mask { register: Register, mask: Vec<u8> },
+    /// `register | bits`
+    SetBits { register: Register, bits: Vec<u8> },
     /// The rule ends unless they are the same, or with `not`, if they are.
     Compare {
         register: Register,
@@ -112,6 +114,12 @@ pub enum Expression {
     Counter,
     /// The packet is refused.
     Reject(Rejection),
+    /// A match of iptables, as its nftables variant writes it.
+    Match {
+        name: String,
+        revision: u32,
+        info: Vec<u8>,
+    },
     /// The rule ends if there were more packets than these in a second.
     Limit { packets: u64, burst: u32 },
 }
@@ -123,7 +131,7 @@ impl Expression {
             Expression::Payload { .. } => "payload",
             Expression::Ct { .. } | Expression::SetCtMark { .. } => "ct",
             Expression::Fib { .. } => "fib",
-            Expression::Mask { .. } => "bitwise",
+            Expression::Mask { .. } | Expression::SetBits { .. } => "bitwise",
             Expression::Compare { .. } => "cmp",
             Expression::Lookup { .. } | Expression::LookupVerdict { .. } => "lookup",
             Expression::Immediate { .. } | Expression::Verdict(_) => "immediate",
@@ -132,6 +140,7 @@ impl Expression {
             Expression::Redirect { .. } => "redir",
             Expression::Counter => "counter",
             Expression::Reject(_) => "reject",
+            Expression::Match { .. } => "match",
             Expression::Limit { .. } => "limit",
         }
     }
@@ -180,7 +189,13 @@ impl Expression {
                 w.put_be32(2, *result);
                 w.put_be32(1, to.number());
             }
-            Expression::Mask { register, mask } => put_mask(w, *register, mask),
+            Expression::Mask { register, mask } => {
+                put_bitwise(w, *register, mask, &vec![0; mask.len()]);
+            }
+            Expression::SetBits { register, bits } => {
+                let others: Vec<u8> = bits.iter().map(|byte| !byte).collect();
+                put_bitwise(w, *register, &others, bits);
+            }
             Expression::Compare {
                 register,
                 not,
@@ -229,6 +244,15 @@ impl Expression {
                 w.put_be64(2, 0);
             }
             Expression::Reject(rejection) => put_rejection(w, *rejection),
+            Expression::Match {
+                name,
+                revision,
+                info,
+            } => {
+                w.put_text(1, name);
+                w.put_be32(2, *revision);
+                w.put(3, info);
+            }
             Expression::Limit { packets, burst } => {
                 w.put_be64(1, *packets);
                 w.put_be64(2, 1);
@@ -246,12 +270,13 @@ fn put_register(w: &mut Writer, kind: u16, register: Option<Register>) {
     }
 }
 
-fn put_mask(w: &mut Writer, register: Register, mask: &[u8]) {
+/// `(register & mask) ^ flipped`
+fn put_bitwise(w: &mut Writer, register: Register, mask: &[u8], flipped: &[u8]) {
     w.put_be32(1, register.number());
     w.put_be32(2, register.number());
     w.put_be32(3, mask.len() as u32);
     w.nest(4, |w| put_value(w, mask));
-    w.nest(5, |w| put_value(w, &vec![0; mask.len()]));
+    w.nest(5, |w| put_value(w, flipped));
 }
 
 fn put_rejection(w: &mut Writer, rejection: Rejection) {

@@ -382,6 +382,17 @@ impl Rule {
             .step(Expression::SetMark { from: FIRST })
     }
 
+    /// They get these bits of a mark beside those they have.
+    pub fn add_mark(self, bits: u32) -> Self {
+        let bits = bits.to_ne_bytes().to_vec();
+        self.load(&[Field::Mark])
+            .step(Expression::SetBits {
+                register: FIRST,
+                bits,
+            })
+            .step(Expression::SetMark { from: FIRST })
+    }
+
     /// Their connection gets this mark.
     pub fn mark_connection(self, mark: u32) -> Self {
         let value = mark.to_ne_bytes().to_vec();

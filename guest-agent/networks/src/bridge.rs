@@ -1,0 +1,174 @@
+//! The host's interface of a network: a bridge, or the parent of interfaces with addresses of their own.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use proa_kernel::netlink::{BridgeOptions, Link, LinkChange, Request, Route, VethOptions};
+
+use crate::address::mac_of;
+use crate::interface::Interfaces;
+use crate::state::check_interface;
+use crate::{Driver, Error, Mac, Network, Result, sysctl};
+
+/// The name that a network's interface will have.
+pub(crate) fn interface_of(id: &str, driver: &Driver, names: &Interfaces) -> Result<String> {
+    match driver {
+        Driver::Bridge(options) => match &options.name {
+            Some(name) => check_interface(name),
+            None => Ok(names.of_network(id)),
+        },
+        Driver::Macvlan { parent, .. } | Driver::Ipvlan { parent, .. } => match parent {
+            Some(name) => check_interface(name),
+            None => Ok(names.of_network(id)),
+        },
+    }
+}
+
+/// Makes a network's interface, or what is missing of it.
+pub(crate) fn raise(
+    host: &Route,
+    network: &Network,
+    names: &Interfaces,
+    engine: &str,
+) -> Result<()> {
+    match &network.driver {
+        Driver::Bridge(options) => {
+            let link = bridge(host, network, options.mtu, engine)?;
+            switches(network)?;
+            give_addresses(host, &link, network)
+        }
+        Driver::Macvlan { parent, .. } | Driver::Ipvlan { parent, .. } => {
+            raise_parent(host, network, parent.is_some(), names, engine)
+        }
+    }
+}
+
+/// Removes a network's interface, if it is one that we made.
+pub(crate) fn lower(host: &Route, network: &Network) -> Result<()> {
+    if !is_made_by_us(network) {
+        return Ok(());
+    }
+    match host.remove_link_named(&network.interface) {
+        Err(error) if !error.is_missing() => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// The bridge, with a hardware address that does not change as ports come and go.
+fn bridge(host: &Route, network: &Network, mtu: Option<u32>, engine: &str) -> Result<Link> {
+    let Mac(mac) = gateway_mac(network);
+    let options = BridgeOptions {
+        mac: Some(mac),
+        mtu,
+        ..BridgeOptions::default()
+    };
+    let name = &network.interface;
+    match host.add_bridge(name, &options) {
+        Err(error) if !error.is_present() => return Err(error.into()),
+        _ => {}
+    }
+    let link = existing(host, name)?;
+    if link.kind.as_deref() != Some("bridge") {
+        return Err(Error::Invalid(format!(
+            "interface {name} is there already and is no bridge"
+        )));
+    }
+    host.run(&[mark(&link, engine)])?;
+    Ok(link)
+}
+
+/// Whose it is, for the sweep after a restart.
+fn mark(link: &Link, engine: &str) -> Request {
+    let change = LinkChange {
+        alias: Some(engine),
+        up: Some(true),
+        ..LinkChange::default()
+    };
+    Request::set(link.index, &change)
+}
+
+pub(crate) fn existing(host: &Route, name: &str) -> Result<Link> {
+    host.link_named(name)?
+        .ok_or_else(|| Error::Invalid(format!("interface {name} is not there")))
+}
+
+fn gateway_mac(network: &Network) -> Mac {
+    let gateway = |v4| {
+        let mut gateways = network.pools.iter().map(|pool| pool.gateway);
+        gateways.find(|gateway| gateway.is_ipv4() == v4)
+    };
+    let (mut ipv4, mut ipv6) = (None, None);
+    if let Some(IpAddr::V4(address)) = gateway(true) {
+        ipv4 = Some(address);
+    }
+    if let Some(IpAddr::V6(address)) = gateway(false) {
+        ipv6 = Some(address);
+    }
+    mac_of(ipv4, ipv6)
+}
+
+/// Packets from the host's 127.0.0.1 may leave by a bridge, for ports published there (the firewall stops those that
+/// only pretend). IPv6 is off where the network has none, or the bridge would talk to its endpoints in it.
+fn switches(network: &Network) -> Result<()> {
+    let name = network.interface.replace('.', "/");
+    let has_ipv6 = network.pools.iter().any(|pool| pool.gateway.is_ipv6());
+    sysctl::set(&format!("ipv4/conf/{name}/route_localnet"), "1")?;
+    for (switch, value) in [
+        ("accept_ra", "0"),
+        ("accept_dad", "0"),
+        ("disable_ipv6", if has_ipv6 { "0" } else { "1" }),
+    ] {
+        sysctl::set_where_known(&format!("ipv6/conf/{name}/{switch}"), value)?;
+    }
+    Ok(())
+}
+
+fn give_addresses(host: &Route, link: &Link, network: &Network) -> Result<()> {
+    for pool in &network.pools {
+        let address = IpNet::new(pool.gateway, pool.subnet.prefix_len());
+        let address = address.unwrap_or_else(|_| IpNet::from(pool.gateway));
+        match host.add_address(link.index, address, true) {
+            Err(error) if !error.is_present() => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The parent that was named, or one end of a veth pair that leads nowhere: a carrier for endpoints that only see one
+/// another, on every kernel (not all have dummy devices).
+fn raise_parent(
+    host: &Route,
+    network: &Network,
+    named: bool,
+    names: &Interfaces,
+    engine: &str,
+) -> Result<()> {
+    let name = &network.interface;
+    if named {
+        return existing(host, name).map(drop);
+    }
+    let counterpart = names.of_counterpart(&network.id);
+    let options = VethOptions {
+        up: true,
+        peer_name: &counterpart,
+        ..VethOptions::default()
+    };
+    match host.add_veth(name, &options) {
+        Err(error) if !error.is_present() => return Err(error.into()),
+        _ => {}
+    }
+    for end in [name.as_str(), &counterpart] {
+        sysctl::set_where_known(&format!("ipv6/conf/{end}/disable_ipv6"), "1")?;
+        host.run(&[mark(&existing(host, end)?, engine)])?;
+    }
+    Ok(())
+}
+
+/// Whether a network's interface is ours to remove.
+fn is_made_by_us(network: &Network) -> bool {
+    match &network.driver {
+        Driver::Bridge(_) => true,
+        Driver::Macvlan { parent, .. } | Driver::Ipvlan { parent, .. } => parent.is_none(),
+    }
+}

@@ -1,0 +1,156 @@
+//! Networks and endpoints on a real kernel: packets go where they should, and nothing stays behind.
+
+mod host;
+
+use std::time::Instant;
+
+use host::*;
+use proa_networks::{Driver, Error};
+
+#[test]
+fn two_endpoints_of_a_network_talk() {
+    in_a_host_of_its_own(|| {
+        let before = links();
+        let fabric = fabric();
+        let mut web = network(1);
+        web.ipv6 = true;
+        let made = fabric.create(&web).unwrap();
+        assert_eq!(made.interface, "pr-000100000000");
+        assert_eq!(made.pools[0].subnet.to_string(), "172.17.0.0/16");
+        let (one, first) = attached(&fabric, &web, "one");
+        let (two, second) = attached(&fabric, &web, "two");
+        assert_eq!(first.interface, "eth0");
+        assert_eq!(first.mac.to_string(), "02:42:ac:11:00:02");
+        assert_eq!(second.ipv4.unwrap().to_string(), "172.17.0.3/16");
+
+        let server = serve(&inside(&two), "[::]:80");
+        let answer = ask_from(&inside(&one), at(&second, 80), "hello").unwrap();
+        assert_eq!(answer, "::ffff:172.17.0.2 hello");
+        let answer = ask_from(&inside(&one), at6(&second, 80), "hello").unwrap();
+        assert_eq!(answer, format!("{} hello", first.ipv6.unwrap().addr()));
+        assert!(
+            ask(at(&second, 80), "end")
+                .unwrap()
+                .starts_with("::ffff:172.17.0.1")
+        );
+        server.join().unwrap();
+
+        assert!(matches!(
+            fabric.remove(&web.id),
+            Err(Error::InUse { count: 2, .. })
+        ));
+        fabric.detach(Some(&one), &first).unwrap();
+        drop(two);
+        fabric.detach(None, &second).unwrap();
+        fabric.remove(&web.id).unwrap();
+        drop(one);
+        drop(fabric);
+        eventually("nothing is left", || links() == before);
+    });
+}
+
+#[test]
+fn a_sandbox_joins_and_leaves_networks_while_it_runs() {
+    in_a_host_of_its_own(|| {
+        let fabric = fabric();
+        let (front, back) = (network(1), network(2));
+        fabric.create(&front).unwrap();
+        fabric.create(&back).unwrap();
+        let (sandbox, first) = attached(&fabric, &front, "one");
+        let mut wanted = endpoint(&back, "one");
+        wanted.ipv4 = Some("172.18.0.9".parse().unwrap());
+        wanted.default_route = false;
+        let second = fabric.attach(&sandbox, &wanted).unwrap();
+        assert_eq!(second.interface, "eth1");
+        let routes = |sandbox| {
+            inside(sandbox)
+                .inside(|| {
+                    let route = proa_kernel::netlink::Route::open().unwrap();
+                    let routes = route.routes().unwrap().into_iter();
+                    let default = routes.filter(|path| path.to.prefix_len() == 0);
+                    Ok(default.filter_map(|path| path.via).collect::<Vec<_>>())
+                })
+                .unwrap()
+        };
+        assert_eq!(
+            routes(&sandbox),
+            ["172.17.0.1".parse::<std::net::IpAddr>().unwrap()]
+        );
+        fabric.route_through(&sandbox, &second).unwrap();
+        assert_eq!(
+            routes(&sandbox),
+            ["172.18.0.1".parse::<std::net::IpAddr>().unwrap()]
+        );
+        fabric.detach(Some(&sandbox), &first).unwrap();
+        assert_eq!(
+            inside(&sandbox).inside(|| Ok(links())).unwrap(),
+            ["lo", "eth1"]
+        );
+        let third = fabric.attach(&sandbox, &endpoint(&front, "one")).unwrap();
+        assert_eq!(third.interface, "eth0");
+        assert_eq!(third.ipv4.unwrap().addr().to_string(), "172.17.0.3");
+
+        let other = fabric.sandbox().unwrap();
+        wanted.owner = "two".into();
+        let taken = fabric.attach(&other, &wanted).unwrap_err();
+        assert_eq!(taken.to_string(), "address 172.18.0.9 is already in use");
+        wanted.ipv4 = Some("10.0.0.9".parse().unwrap());
+        let outside = fabric.attach(&other, &wanted).unwrap_err();
+        assert_eq!(
+            outside.to_string(),
+            "address 10.0.0.9 is in none of the subnets of network net2"
+        );
+    });
+}
+
+#[test]
+fn endpoints_without_a_bridge_see_one_another() {
+    in_a_host_of_its_own(|| {
+        let before = links();
+        let fabric = fabric();
+        let mut lan = network(1);
+        lan.driver = Driver::Macvlan {
+            parent: None,
+            mode: "bridge".into(),
+        };
+        fabric.create(&lan).unwrap();
+        let bare = |owner| {
+            let sandbox = fabric.bare_sandbox().unwrap();
+            let endpoint = fabric.attach(&sandbox, &endpoint(&lan, owner)).unwrap();
+            (sandbox, endpoint)
+        };
+        let (one, first) = bare("one");
+        let (two, second) = bare("two");
+        let server = serve(&inside(&two), "0.0.0.0:80");
+        let answer = ask_from(&inside(&one), at(&second, 80), "end").unwrap();
+        assert_eq!(answer, format!("{} end", first.ipv4.unwrap().addr()));
+        server.join().unwrap();
+        fabric.detach(Some(&one), &first).unwrap();
+        fabric.detach(Some(&two), &second).unwrap();
+        fabric.remove(&lan.id).unwrap();
+        assert_eq!(links(), before);
+    });
+}
+
+#[test]
+fn a_prepared_namespace_is_attached_in_no_time() {
+    in_a_host_of_its_own(|| {
+        let fabric = fabric();
+        let web = network(1);
+        fabric.create(&web).unwrap();
+        fabric.prepare().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        let begin = Instant::now();
+        let sandbox = fabric.sandbox().unwrap();
+        let taken = begin.elapsed();
+        fabric.attach(&sandbox, &endpoint(&web, "one")).unwrap();
+        println!(
+            "taken after {taken:?}, attached after {:?}",
+            begin.elapsed()
+        );
+        let names = inside(&sandbox).inside(|| Ok(links())).unwrap();
+        assert_eq!(names, ["lo", "eth0"]);
+        let bare = fabric.bare_sandbox().unwrap();
+        assert_eq!(inside(&bare).inside(|| Ok(links())).unwrap(), ["lo"]);
+    });
+}

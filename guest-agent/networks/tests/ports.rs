@@ -1,0 +1,377 @@
+//! Published ports and the firewall on a real kernel, with a namespace that plays the world outside.
+
+mod host;
+
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::process::Command;
+use std::time::Duration;
+
+use host::*;
+use proa_kernel::network::NetworkNamespace;
+use proa_networks::{Endpoint, Error, Fabric, PortRequest, Protocol, Published, Reservation};
+
+fn port(inside: u16, outside: u16) -> PortRequest {
+    PortRequest {
+        protocol: Protocol::Tcp,
+        inside,
+        address: None,
+        ports: (outside, outside),
+    }
+}
+
+fn host_at(port: u16) -> SocketAddr {
+    SocketAddr::new(OUTSIDE_HOST.parse().unwrap(), port)
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// Serves a published port as the engine does, until the runtime is dropped.
+fn serve_ports(
+    fabric: &Fabric,
+    reserved: Vec<Reservation>,
+    endpoint: &Endpoint,
+) -> tokio::runtime::Runtime {
+    // The runtime's threads come from this one, and so are in its namespace.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let _inside = runtime.enter();
+    for Reservation { published, socket } in reserved {
+        let socket: OwnedFd = socket.unwrap();
+        fabric
+            .serve_port(&published, socket, std::slice::from_ref(endpoint))
+            .unwrap();
+    }
+    drop(_inside);
+    runtime
+}
+
+#[test]
+fn a_published_port_is_reached_from_everywhere() {
+    in_a_host_of_its_own(|| {
+        let world = an_outside();
+        let fabric = fabric();
+        let web = network(1);
+        fabric.create(&web).unwrap();
+        let (one, first) = attached(&fabric, &web, "one");
+        let (two, _) = attached(&fabric, &web, "two");
+        let _server = serve(&inside(&one), "0.0.0.0:80");
+        let reserved = fabric
+            .publish(std::slice::from_ref(&first), &[port(80, 8080)])
+            .unwrap();
+        let published: Vec<Published> = reserved.iter().map(|one| one.published.clone()).collect();
+        assert_eq!(published.len(), 2);
+        let runtime = serve_ports(&fabric, reserved, &first);
+
+        // From outside the true sender is seen; from here and from neighbours it is the gateway.
+        assert_eq!(ask_from(&world, host_at(8080), "a").unwrap(), "192.0.2.2 a");
+        assert_eq!(ask(local(8080), "b").unwrap(), "172.17.0.1 b");
+        assert_eq!(ask(host_at(8080), "c").unwrap(), "192.0.2.1 c");
+        assert_eq!(
+            ask_from(&inside(&two), host_at(8080), "d").unwrap(),
+            "172.17.0.1 d"
+        );
+        assert_eq!(
+            ask_from(&inside(&one), host_at(8080), "e").unwrap(),
+            "172.17.0.1 e"
+        );
+        // IPv6 to an endpoint without it, by way of this process.
+        let v6: SocketAddr = "[::1]:8080".parse().unwrap();
+        assert_eq!(ask(v6, "f").unwrap(), "172.17.0.1 f");
+        let large = "x".repeat(3 << 20);
+        assert_eq!(
+            ask(v6, &large).unwrap().len(),
+            large.len() + "172.17.0.1 ".len()
+        );
+
+        let taken = fabric
+            .publish(std::slice::from_ref(&first), &[port(80, 8080)])
+            .unwrap_err();
+        assert_eq!(
+            taken.to_string(),
+            "port 0.0.0.0:8080/tcp is already in use by one"
+        );
+        fabric.unpublish(&published).unwrap();
+        drop(runtime);
+        assert!(ask(local(8080), "g").is_err());
+        assert!(ask_from(&world, host_at(8080), "h").is_err());
+    });
+}
+
+#[test]
+fn nothing_but_published_ports_comes_in() {
+    in_a_host_of_its_own(|| {
+        let world = an_outside();
+        let fabric = fabric();
+        let (web, other, mut secret) = (network(1), network(2), network(3));
+        secret.internal = true;
+        for network in [&web, &other, &secret] {
+            fabric.create(network).unwrap();
+        }
+        let (one, first) = attached(&fabric, &web, "one");
+        let (two, second) = attached(&fabric, &other, "two");
+        let (three, third) = attached(&fabric, &secret, "three");
+        let (four, fourth) = attached(&fabric, &secret, "four");
+        for sandbox in [&one, &two, &three, &four] {
+            let _server = serve(&inside(sandbox), "0.0.0.0:80");
+        }
+        let _world_server = serve(&world, "0.0.0.0:80");
+        let world_at: SocketAddr = "192.0.2.2:80".parse().unwrap();
+
+        // Out, as the host.
+        assert_eq!(
+            ask_from(&inside(&one), world_at, "a").unwrap(),
+            "192.0.2.1 a"
+        );
+        // Not in by a route, not from network to network, not out of an internal one.
+        for (from, to) in [
+            (&world, at(&first, 80)),
+            (&inside(&one), at(&second, 80)),
+            (&inside(&two), at(&first, 80)),
+            (&inside(&one), at(&third, 80)),
+            (&inside(&three), at(&first, 80)),
+            (&world, at(&third, 80)),
+            (&inside(&three), world_at),
+        ] {
+            let refused = ask_from(from, to, "b").unwrap_err();
+            assert!(
+                matches!(
+                    refused.kind(),
+                    std::io::ErrorKind::TimedOut | std::io::ErrorKind::NetworkUnreachable
+                ),
+                "{to}: {refused}"
+            );
+        }
+        // Neighbours and the host itself do.
+        assert!(ask_from(&inside(&three), at(&fourth, 80), "c").is_ok());
+        assert!(ask(at(&third, 80), "d").is_ok());
+        assert!(
+            fabric
+                .publish(&[third], &[port(80, 8080)])
+                .unwrap()
+                .is_empty()
+        );
+    });
+}
+
+#[test]
+fn a_ports_address_number_and_protocol_are_minded() {
+    in_a_host_of_its_own(|| {
+        let world = an_outside();
+        let fabric = fabric();
+        let mut web = network(1);
+        web.ipv6 = true;
+        fabric.create(&web).unwrap();
+        let (one, first) = attached(&fabric, &web, "one");
+        let _server = serve(&inside(&one), "[::]:80");
+        let ends = std::slice::from_ref(&first);
+
+        let mut loopback = port(80, 8081);
+        loopback.address = Some("127.0.0.1".parse().unwrap());
+        let mut any = port(80, 0);
+        any.ports = (0, 0);
+        let mut six = port(80, 8083);
+        six.address = Some("2001:db8::1".parse().unwrap());
+        let reserved = fabric.publish(ends, &[loopback, any, six]).unwrap();
+        let [only, four, both, _] = reserved.as_slice() else {
+            panic!("{reserved:?}")
+        };
+        assert_eq!(only.published.port, 8081);
+        assert_ne!(four.published.port, 0);
+        assert_eq!(four.published.port, both.published.port);
+        assert!(ask(local(8081), "a").is_ok());
+        assert!(ask_from(&world, host_at(8081), "b").is_err());
+        assert!(ask_from(&world, host_at(four.published.port), "c").is_ok());
+        let six: SocketAddr = "[2001:db8::1]:8083".parse().unwrap();
+        assert_eq!(ask_from(&world, six, "d").unwrap(), "2001:db8::2 d");
+
+        let mut strange = port(80, 8084);
+        strange.address = Some("198.51.100.7".parse().unwrap());
+        let error = fabric.publish(ends, &[strange]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot publish a port on 198.51.100.7: this host has no such address"
+        );
+        let _held = TcpListener::bind("0.0.0.0:8085").unwrap();
+        let mut range = port(80, 8085);
+        let error = fabric
+            .publish(ends, std::slice::from_ref(&range))
+            .unwrap_err();
+        let me = format!("(process {})", std::process::id());
+        assert!(error.to_string().contains(&me), "{error}");
+        range.ports = (8085, 8086);
+        let reserved = fabric.publish(ends, &[range]).unwrap();
+        assert_eq!(reserved[0].published.port, 8086);
+    });
+}
+
+#[test]
+fn udp_follows_its_port_at_once() {
+    in_a_host_of_its_own(|| {
+        let world = an_outside();
+        let fabric = fabric();
+        let web = network(1);
+        fabric.create(&web).unwrap();
+        let wanted = [PortRequest {
+            protocol: Protocol::Udp,
+            ..port(53, 5353)
+        }];
+        let client = world.inside(|| UdpSocket::bind("0.0.0.0:0")).unwrap();
+        client
+            .set_read_timeout(Some(Duration::from_secs(3)))
+            .unwrap();
+        // The same socket asks all the time: without forgetting, the kernel would lead it to the first one for ever.
+        for owner in ["one", "two"] {
+            let (sandbox, endpoint) = attached(&fabric, &web, owner);
+            let server = inside(&sandbox)
+                .inside(|| UdpSocket::bind("0.0.0.0:53"))
+                .unwrap();
+            let reserved = fabric
+                .publish(std::slice::from_ref(&endpoint), &wanted)
+                .unwrap();
+            let ports: Vec<Published> = reserved.iter().map(|one| one.published.clone()).collect();
+            client.send_to(owner.as_bytes(), host_at(5353)).unwrap();
+            server
+                .set_read_timeout(Some(Duration::from_secs(3)))
+                .unwrap();
+            let mut packet = [0; 16];
+            let (length, from) = server.recv_from(&mut packet).unwrap();
+            assert_eq!(&packet[..length], owner.as_bytes());
+            server.send_to(b"answer", from).unwrap();
+            assert_eq!(client.recv_from(&mut packet).unwrap().0, 6);
+            fabric.unpublish(&ports).unwrap();
+            drop(reserved);
+        }
+    });
+}
+
+#[test]
+fn a_new_process_goes_on_where_the_last_one_stopped() {
+    in_a_host_of_its_own(|| {
+        let world = an_outside();
+        let web = network(1);
+        let (networks, ends, ports, _sandbox, _sockets) = {
+            let fabric = fabric();
+            let made = fabric.create(&web).unwrap();
+            // Nobody will know of this one.
+            fabric.create(&network(9)).unwrap();
+            let (sandbox, first) = attached(&fabric, &web, "one");
+            let _server = serve(&inside(&sandbox), "0.0.0.0:80");
+            let reserved = fabric
+                .publish(std::slice::from_ref(&first), &[port(80, 8080)])
+                .unwrap();
+            let ports: Vec<Published> = reserved.iter().map(|one| one.published.clone()).collect();
+            let known = vec![(vec![first.clone()], ports)];
+            (vec![made], vec![first], known, sandbox, reserved)
+        };
+        for attempt in 0..3 {
+            if attempt == 1 {
+                run("nft flush ruleset");
+            }
+            if attempt == 2 {
+                // As after a reboot, but for the sandbox.
+                run("nft delete table inet proa");
+            }
+            let fabric = fabric();
+            fabric
+                .restore(networks.clone(), ends.clone(), ports.clone())
+                .unwrap();
+            assert!(!links().contains(&"pr-000900000000".to_owned()));
+            assert!(ask_from(&world, host_at(8080), "a").is_ok());
+            let (_two, second) = attached(&fabric, &web, "two");
+            assert_eq!(second.ipv4.unwrap().addr().to_string(), "172.17.0.3");
+            assert!(matches!(fabric.remove(&web.id), Err(Error::InUse { .. })));
+        }
+        run("ip link delete pr-000100000000");
+        let fabric = fabric();
+        fabric.restore(networks, Vec::new(), Vec::new()).unwrap();
+        assert!(links().contains(&"pr-000100000000".to_owned()));
+        fabric.remove(&web.id).unwrap();
+        assert!(!links().contains(&"pr-000100000000".to_owned()));
+        assert_eq!(run("nft list tables"), "");
+    });
+}
+
+#[test]
+fn a_thousand_networks_come_and_go() {
+    in_a_host_of_its_own(|| {
+        let before = links();
+        let fabric = fabric();
+        let networks: Vec<_> = (0..1000).map(network).collect();
+        for network in &networks {
+            fabric.create(network).unwrap();
+        }
+        assert_eq!(links().len(), before.len() + 1000);
+        for network in &networks {
+            fabric.remove(&network.id).unwrap();
+        }
+        assert_eq!(links(), before);
+        assert_eq!(run("nft list tables"), "");
+    });
+}
+
+const OUTSIDE_HOST: &str = "192.0.2.1";
+
+/// A namespace beyond an uplink of this host, which knows the way to its networks.
+fn an_outside() -> NetworkNamespace {
+    let world = NetworkNamespace::create().unwrap();
+    run("ip link add uplink type veth peer name world");
+    let route = proa_kernel::netlink::Route::open().unwrap();
+    let peer = route.link_named("world").unwrap().unwrap();
+    let change = proa_kernel::netlink::LinkChange {
+        namespace: Some(std::os::fd::AsFd::as_fd(&world)),
+        ..Default::default()
+    };
+    route.set(peer.index, &change).unwrap();
+    run("ip address add 192.0.2.1/24 dev uplink");
+    run("ip address add 2001:db8::1/64 dev uplink nodad");
+    run("ip link set uplink up");
+    world
+        .inside(|| {
+            run("ip link set lo up");
+            run("ip address add 192.0.2.2/24 dev world");
+            run("ip address add 2001:db8::2/64 dev world nodad");
+            run("ip link set world up");
+            run("ip route add default via 192.0.2.1");
+            Ok(())
+        })
+        .unwrap();
+    world
+}
+
+fn run(line: &str) -> String {
+    let mut words = line.split(' ');
+    let output = Command::new(words.next().unwrap())
+        .args(words)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{line}: {text}");
+    text
+}
+
+#[test]
+fn limits_are_kept() {
+    in_a_host_of_its_own(|| {
+        let fabric = fabric();
+        let web = network(1);
+        fabric.create(&web).unwrap();
+        let sandbox = fabric.sandbox().unwrap();
+        let mut wanted = endpoint(&web, "one");
+        wanted.rate.ingress = Some(8_000_000);
+        wanted.rate.egress = Some(16_000_000);
+        let first = fabric.attach(&sandbox, &wanted).unwrap();
+        let name = first.host_interface.unwrap();
+        assert!(run(&format!("tc qdisc show dev {name}")).contains("rate 8Mbit"));
+        let text = inside(&sandbox)
+            .inside(|| Ok(run("tc qdisc show dev eth0")))
+            .unwrap();
+        assert!(text.contains("rate 16Mbit"), "{text}");
+    });
+}
