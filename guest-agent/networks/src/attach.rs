@@ -4,12 +4,12 @@ use std::os::fd::AsFd;
 
 use ipnet::IpNet;
 use proa_kernel::netlink::{
-    IpvlanMode, LinkChange, MacvlanMode, Request, Route, SubLink, VethOptions,
+    IpvlanMode, LinkChange, MacvlanMode, PortChange, Request, Route, SubLink, VethOptions,
 };
 
 use crate::interface::Interfaces;
 use crate::sandbox::FIRST_INTERFACE;
-use crate::{Driver, Endpoint, Error, Network, Result, Sandbox, bridge};
+use crate::{Driver, Endpoint, Error, Network, Result, Sandbox, bridge, sysctl};
 
 /// How often a new interface gets another name when its first is somebody's.
 const ATTEMPTS: usize = 3;
@@ -52,15 +52,15 @@ impl Attachment<'_> {
             && let Some(wire) = self.sandbox.take_wire()
         {
             endpoint.host_interface = Some(wire.host_name.clone());
-            // Index 0: the kernel looks for the name.
             let change = LinkChange {
-                name: Some(&wire.host_name),
                 master: Some(bridge),
                 mtu,
-                up: Some(true),
                 ..LinkChange::default()
             };
-            self.host.run(&[Request::set(0, &change)])?;
+            self.host.run(&[
+                Request::set(wire.host_index, &change),
+                Request::set_port(wire.host_index, &self.port()),
+            ])?;
             let inside = Inside {
                 index: wire.index,
                 first: true,
@@ -69,8 +69,28 @@ impl Attachment<'_> {
                 wire.ipv6_off.map_or(Ok(()), |switch| switch.set("0"))
             });
         }
-        endpoint.host_interface = Some(self.lay_wire(endpoint, bridge, mtu)?);
+        let name = self.lay_wire(endpoint, bridge, mtu)?;
+        endpoint.host_interface = Some(name.clone());
+        let index = bridge::existing(self.host, &name)?.index;
+        self.host.run(&[Request::set_port(index, &self.port())])?;
         self.configure_new(endpoint, mtu)
+    }
+
+    /// Where bridges show their packets to netfilter, a translation that leads back to its sender goes through the port
+    /// twice, and the firewall keeps neighbours apart that shall not talk; elsewhere the bridge must do that.
+    fn port(&self) -> PortChange {
+        let apart = match &self.network.driver {
+            Driver::Bridge(options) => !options.between_endpoints,
+            Driver::Macvlan { .. } | Driver::Ipvlan { .. } => false,
+        };
+        let filtered = || {
+            sysctl::value("bridge/bridge-nf-call-iptables").as_deref() == Some("1")
+                && sysctl::value("bridge/bridge-nf-call-ip6tables").as_deref() == Some("1")
+        };
+        PortChange {
+            hairpin: Some(true),
+            isolated: Some(apart && !filtered()),
+        }
     }
 
     /// A veth pair made whole in one step, so that dying here leaves all of it or nothing.

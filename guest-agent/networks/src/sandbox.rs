@@ -30,6 +30,7 @@ pub struct Sandbox {
 #[derive(Debug)]
 pub(crate) struct Wire {
     pub(crate) host_name: String,
+    pub(crate) host_index: u32,
     pub(crate) index: u32,
     /// Off while no network with IPv6 is attached.
     pub(crate) ipv6_off: Option<Switch>,
@@ -150,9 +151,11 @@ fn lay_wire(inside: &Route, host: &NetworkNamespace, host_name: &str) -> Result<
             ..VethOptions::default()
         },
     )])?;
+    let link = bridge::existing(inside, FIRST_INTERFACE)?;
     Ok(Wire {
         host_name: host_name.to_owned(),
-        index: bridge::existing(inside, FIRST_INTERFACE)?.index,
+        host_index: link.parent.unwrap_or_default(),
+        index: link.index,
         ipv6_off: Switch::open(&format!("ipv6/conf/{FIRST_INTERFACE}/disable_ipv6")),
     })
 }

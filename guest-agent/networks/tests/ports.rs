@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use host::*;
 use proa_kernel::network::NetworkNamespace;
-use proa_networks::{Endpoint, Error, Fabric, PortRequest, Protocol, Published, Reservation};
+use proa_networks::{
+    BridgeOptions, Driver, Endpoint, Error, Fabric, PortRequest, Protocol, Published, Reservation,
+};
 
 fn port(inside: u16, outside: u16) -> PortRequest {
     PortRequest {
@@ -354,6 +356,31 @@ fn run(line: &str) -> String {
         + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{line}: {text}");
     text
+}
+
+#[test]
+fn neighbours_may_be_kept_apart() {
+    in_a_host_of_its_own(|| {
+        let fabric = fabric();
+        for (number, filtered) in [(1, "0"), (2, "1")] {
+            // Where the bridge shows its packets to netfilter, the firewall does what the bridge does elsewhere.
+            for family in ["ip", "ip6"] {
+                let switch = format!("/proc/sys/net/bridge/bridge-nf-call-{family}tables");
+                std::fs::write(switch, filtered).unwrap();
+            }
+            let mut web = network(number);
+            web.driver = Driver::Bridge(BridgeOptions {
+                between_endpoints: false,
+                ..BridgeOptions::default()
+            });
+            fabric.create(&web).unwrap();
+            let (one, first) = attached(&fabric, &web, &format!("one{number}"));
+            let (two, _) = attached(&fabric, &web, &format!("two{number}"));
+            let _server = serve(&inside(&one), "0.0.0.0:80");
+            assert!(ask(at(&first, 80), "a").is_ok());
+            assert!(ask_from(&inside(&two), at(&first, 80), "b").is_err());
+        }
+    });
 }
 
 #[test]
