@@ -137,7 +137,9 @@ fn publish(door: &Nftables) {
             base: Some(base),
         },
     );
-    PUBLISHED.iter().for_each(|set| batch.add_set(PROA, set));
+    for set in &PUBLISHED {
+        batch.add_set(PROA, set);
+    }
     for (destination, set, family) in [
         (Field::DestinationIpv4, "published4", Family::Ipv4),
         (Field::DestinationIpv6, "published6", Family::Ipv6),

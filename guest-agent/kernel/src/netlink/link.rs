@@ -137,7 +137,7 @@ pub enum IpvlanMode {
     L2 = 0,
     /// Routes them in the parent's namespace.
     L3 = 1,
-    /// The same, past netfilter's hooks there.
+    /// The same, through the hooks of netfilter there.
     L3s = 2,
 }
 

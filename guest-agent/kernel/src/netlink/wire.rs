@@ -117,7 +117,7 @@ impl<'a> Iterator for Messages<'a> {
 }
 
 /// Takes a row of attributes apart; ends at the first thing that is none.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Attributes<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Attributes<'a> {
@@ -127,13 +127,12 @@ impl<'a> Attributes<'a> {
     }
 
     /// The value of the first attribute of a kind.
-    pub(crate) fn find(self, kind: u16) -> Option<&'a [u8]> {
-        self.into_iter()
-            .find_map(|(found, value)| (found == kind).then_some(value))
+    pub(crate) fn find(&self, kind: u16) -> Option<&'a [u8]> {
+        Self(self.0).find_map(|(found, value)| (found == kind).then_some(value))
     }
 
     /// The attributes within the first attribute of a kind.
-    pub(crate) fn within(self, kind: u16) -> Self {
+    pub(crate) fn within(&self, kind: u16) -> Self {
         Self(self.find(kind).unwrap_or_default())
     }
 }

@@ -113,7 +113,9 @@ impl Batch {
                 w.put_text(NFTA_SET_ELEM_LIST_TABLE, table.name);
                 w.put_text(NFTA_SET_ELEM_LIST_SET, set);
                 w.nest(NFTA_SET_ELEM_LIST_ELEMENTS, |w| {
-                    some.iter().for_each(|element| put(w, element));
+                    for element in some {
+                        put(w, element);
+                    }
                 });
             });
         }
@@ -222,12 +224,14 @@ pub(super) fn join(mut halves: Vec<Half>, set: &Set<'_>) -> Vec<Element> {
         .into_iter()
         .filter(|half| !half.end)
         .filter_map(|half| {
-            let to = match plain {
-                true => Some(match ends.iter().find(|end| **end > half.key) {
-                    Some(end) => predecessor(end.clone()),
-                    None => vec![u8::MAX; half.key.len()],
-                }),
-                false => half.to,
+            let to = if plain {
+                let end = ends.iter().find(|end| **end > half.key);
+                Some(end.map_or_else(
+                    || vec![u8::MAX; half.key.len()],
+                    |end| predecessor(end.clone()),
+                ))
+            } else {
+                half.to
             };
             Some(Element {
                 key: Type::values(set.key, &half.key)?,

@@ -152,15 +152,38 @@ impl Expression {
         });
     }
 
+    /// The attributes of each are numbered anew, in `enum nft_meta_attributes` and its like.
     fn put_fields(&self, w: &mut Writer) {
         match self {
+            Expression::Meta { .. }
+            | Expression::Payload { .. }
+            | Expression::Ct { .. }
+            | Expression::Fib { .. }
+            | Expression::Immediate { .. }
+            | Expression::Mask { .. }
+            | Expression::SetBits { .. } => self.put_load(w),
+            Expression::Compare { .. }
+            | Expression::Lookup { .. }
+            | Expression::LookupVerdict { .. }
+            | Expression::Match { .. }
+            | Expression::Limit { .. } => self.put_condition(w),
+            Expression::SetMark { .. }
+            | Expression::SetCtMark { .. }
+            | Expression::Verdict(_)
+            | Expression::Nat { .. }
+            | Expression::Masquerade
+            | Expression::Redirect { .. }
+            | Expression::Counter
+            | Expression::Reject(_) => self.put_action(w),
+        }
+    }
+
+    /// What fills a register.
+    fn put_load(&self, w: &mut Writer) {
+        match self {
             Expression::Meta { key, to } => {
-                w.put_be32(2, *key);
                 w.put_be32(1, to.number());
-            }
-            Expression::SetMark { from } => {
-                w.put_be32(2, libc::NFT_META_MARK as u32);
-                w.put_be32(3, from.number());
+                w.put_be32(2, *key);
             }
             Expression::Payload {
                 base,
@@ -174,20 +197,20 @@ impl Expression {
                 w.put_be32(4, *length);
             }
             Expression::Ct { key, original, to } => {
-                w.put_be32(2, *key);
                 w.put_be32(1, to.number());
+                w.put_be32(2, *key);
                 if *original {
                     w.put(3, &[0]);
                 }
             }
-            Expression::SetCtMark { from } => {
-                w.put_be32(2, libc::NFT_CT_MARK as u32);
-                w.put_be32(4, from.number());
-            }
             Expression::Fib { result, flags, to } => {
-                w.put_be32(3, *flags);
-                w.put_be32(2, *result);
                 w.put_be32(1, to.number());
+                w.put_be32(2, *result);
+                w.put_be32(3, *flags);
+            }
+            Expression::Immediate { to, value } => {
+                w.put_be32(1, to.number());
+                w.nest(2, |w| put_value(w, value));
             }
             Expression::Mask { register, mask } => {
                 put_bitwise(w, *register, mask, &vec![0; mask.len()]);
@@ -196,6 +219,13 @@ impl Expression {
                 let others: Vec<u8> = bits.iter().map(|byte| !byte).collect();
                 put_bitwise(w, *register, &others, bits);
             }
+            _ => {}
+        }
+    }
+
+    /// What decides whether the rule goes on.
+    fn put_condition(&self, w: &mut Writer) {
+        match self {
             Expression::Compare {
                 register,
                 not,
@@ -208,9 +238,7 @@ impl Expression {
             Expression::Lookup { set, key, not, to } => {
                 w.put_text(1, set);
                 w.put_be32(2, key.number());
-                if let Some(to) = to {
-                    w.put_be32(3, to.number());
-                }
+                put_register(w, 3, *to);
                 w.put_be32(5, (*not).into());
             }
             Expression::LookupVerdict { map, key } => {
@@ -218,9 +246,36 @@ impl Expression {
                 w.put_be32(2, key.number());
                 w.put_be32(3, NFT_REG_VERDICT);
             }
-            Expression::Immediate { to, value } => {
-                w.put_be32(1, to.number());
-                w.nest(2, |w| put_value(w, value));
+            Expression::Match {
+                name,
+                revision,
+                info,
+            } => {
+                w.put_text(1, name);
+                w.put_be32(2, *revision);
+                w.put(3, info);
+            }
+            Expression::Limit { packets, burst } => {
+                w.put_be64(1, *packets);
+                w.put_be64(2, 1);
+                w.put_be32(3, *burst);
+                w.put_be32(4, 0);
+                w.put_be32(5, 0);
+            }
+            _ => {}
+        }
+    }
+
+    /// What happens to the packet.
+    fn put_action(&self, w: &mut Writer) {
+        match self {
+            Expression::SetMark { from } => {
+                w.put_be32(2, libc::NFT_META_MARK as u32);
+                w.put_be32(3, from.number());
+            }
+            Expression::SetCtMark { from } => {
+                w.put_be32(2, libc::NFT_CT_MARK as u32);
+                w.put_be32(4, from.number());
             }
             Expression::Verdict(verdict) => {
                 w.put_be32(1, NFT_REG_VERDICT);
@@ -238,28 +293,12 @@ impl Expression {
                 put_register(w, 5, *port);
             }
             Expression::Redirect { port } => put_register(w, 1, *port),
-            Expression::Masquerade => {}
             Expression::Counter => {
                 w.put_be64(1, 0);
                 w.put_be64(2, 0);
             }
             Expression::Reject(rejection) => put_rejection(w, *rejection),
-            Expression::Match {
-                name,
-                revision,
-                info,
-            } => {
-                w.put_text(1, name);
-                w.put_be32(2, *revision);
-                w.put(3, info);
-            }
-            Expression::Limit { packets, burst } => {
-                w.put_be64(1, *packets);
-                w.put_be64(2, 1);
-                w.put_be32(3, *burst);
-                w.put_be32(4, 0);
-                w.put_be32(5, 0);
-            }
+            _ => {}
         }
     }
 }

@@ -69,7 +69,7 @@ impl Nftables {
     /// Whether a table is there.
     pub fn has_table(&self, table: Table<'_>) -> Result<bool> {
         let ask = ask(table.family as u8, |w| {
-            w.put_text(NFTA_TABLE_NAME, table.name)
+            w.put_text(NFTA_TABLE_NAME, table.name);
         });
         self.exists(
             libc::NFT_MSG_GETTABLE,
@@ -93,7 +93,7 @@ impl Nftables {
     pub fn chains(&self, table: Table<'_>) -> Result<Vec<ChainEntry>> {
         // Kernels before 6.0 list the chains of all tables.
         let ask = ask(table.family as u8, |w| {
-            w.put_text(NFTA_CHAIN_TABLE, table.name)
+            w.put_text(NFTA_CHAIN_TABLE, table.name);
         });
         let parse = |body: &[u8]| ChainEntry::parse(body, table.name);
         self.list(libc::NFT_MSG_GETCHAIN, &table.object("chains"), &ask, parse)
@@ -142,7 +142,7 @@ impl Nftables {
                 let mut writer = Writer::default();
                 let flags = (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
                 writer.message(SUBSYSTEM << 8 | kind as u16, flags, sequence, |w| {
-                    w.raw(ask)
+                    w.raw(ask);
                 });
                 writer.bytes
             })

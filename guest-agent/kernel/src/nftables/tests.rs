@@ -47,7 +47,9 @@ fn written(rules: impl IntoIterator<Item = Rule>, sets: &[Set<'_>]) -> String {
             base,
         },
     );
-    sets.iter().for_each(|set| batch.add_set(PROA, set));
+    for set in sets {
+        batch.add_set(PROA, set);
+    }
     for rule in rules {
         batch.add_rule(PROA, "tried", &rule);
     }
@@ -267,9 +269,9 @@ fn sets_and_maps_are_what_nft_calls_them_and_are_read_back() {
             base: None,
         },
     );
-    [PUBLISHED, SUBNETS, PAIRS, ISOLATED]
-        .iter()
-        .for_each(|set| batch.add_set(PROA, set));
+    for set in [PUBLISHED, SUBNETS, PAIRS, ISOLATED] {
+        batch.add_set(PROA, &set);
+    }
     let v4 = |text: &str| Value::Address(text.parse().unwrap());
     let tcp = Value::Byte(6);
     let published =
