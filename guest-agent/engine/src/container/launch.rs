@@ -57,7 +57,10 @@ impl Prepared {
     ) -> Result<Prepared, Refused> {
         let networks = networks(engine, definition)?;
         let root = overlay(engine, definition);
-        let spec = write_spec(engine, definition, &root)?;
+        let mut spec = write_spec(engine, definition, &root)?;
+        if networks.is_some() {
+            spec::leave_out_network_defaults(&mut spec);
+        }
         let resources = spec
             .linux()
             .as_ref()
@@ -150,6 +153,9 @@ fn networks(engine: &Engine, definition: &Arc<Definition>) -> Result<Option<Join
         return Ok(None);
     };
     let place = joining.place();
+    if place.joints.is_empty() {
+        return Ok(Some(joining));
+    }
     network::write(&engine.paths.run_container(&definition.id), place)?;
     let folder = engine.paths.container(&definition.id);
     files::join(engine, &folder, definition, place)

@@ -122,13 +122,18 @@ impl Joining {
             Err(error) if error.told() == "networks are not built yet" => return Ok(None),
             other => other?,
         };
-        if list.is_empty() {
+        let fabric = &networks.fabric;
+        let sandbox = if !list.is_empty() {
+            fabric.sandbox()
+        } else if definition.host.network_mode == "none" {
+            fabric.bare_sandbox()
+        } else {
             return Ok(None);
-        }
+        };
         let mut joining = Joining {
             networks: Arc::clone(networks),
             definition: Arc::clone(definition),
-            sandbox: networks.fabric.sandbox().map_err(translate)?,
+            sandbox: sandbox.map_err(translate)?,
             place: Place::default(),
             sockets: Vec::new(),
             kept: false,

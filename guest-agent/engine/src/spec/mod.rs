@@ -23,6 +23,7 @@ pub use capabilities::effective as effective_capabilities;
 pub use devices::Node;
 pub use limits::resources;
 pub use mounts::{MountPoint, Origin};
+pub(crate) use namespaces::leave_out_network_defaults;
 pub use namespaces::{Joined, Shared};
 pub use process::{User, capability_sets, environment, rlimits, with_home};
 pub use security::{Seccomp, SecurityOptions, default_paths};

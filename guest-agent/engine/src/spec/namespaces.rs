@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{
-    LinuxIdMapping, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType,
+    LinuxIdMapping, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, Spec,
 };
 use proa_protocol::models::{HostConfig, HostConfigCgroupnsModeEnum};
 
@@ -99,6 +99,23 @@ fn at(kind: LinuxNamespaceType, path: &Path) -> LinuxNamespace {
         .unwrap_or_else(|_| own(kind))
 }
 
+/// Let an unprivileged process bind low ports and ping, as in Docker's containers.
+const NETWORK_DEFAULTS: [(&str, &str); 2] = [
+    ("net.ipv4.ip_unprivileged_port_start", "0"),
+    ("net.ipv4.ping_group_range", "0 2147483647"),
+];
+
+/// For a network namespace that was made ahead, where the defaults are set already.
+pub(crate) fn leave_out_network_defaults(spec: &mut Spec) {
+    let sysctls = spec
+        .linux_mut()
+        .as_mut()
+        .and_then(|linux| linux.sysctl_mut().as_mut());
+    if let Some(sysctls) = sysctls {
+        sysctls.retain(|name, value| !NETWORK_DEFAULTS.contains(&(name, value)));
+    }
+}
+
 /// The sysctls to set: two that let an unprivileged process bind low ports and ping, then the user's.
 pub(super) fn sysctls(
     host: &HostConfig,
@@ -107,16 +124,11 @@ pub(super) fn sysctls(
 ) -> Result<HashMap<String, String>, SpecError> {
     let mut sysctls = HashMap::new();
     if joined.network == Shared::Own {
-        sysctls.insert(
-            "net.ipv4.ip_unprivileged_port_start".to_owned(),
-            "0".to_owned(),
-        );
+        let [ports, pings] = NETWORK_DEFAULTS;
+        sysctls.insert(ports.0.to_owned(), ports.1.to_owned());
         // In a user namespace the range must not hold ids it has no mapping for.
         if !user {
-            sysctls.insert(
-                "net.ipv4.ping_group_range".to_owned(),
-                "0 2147483647".to_owned(),
-            );
+            sysctls.insert(pings.0.to_owned(), pings.1.to_owned());
         }
     }
     for (name, value) in host.sysctls.iter().flatten() {
