@@ -1,7 +1,10 @@
 //! Everything of networks on one host.
 
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use ipnet::IpNet;
 use proa_kernel::netlink::Route;
 use proa_kernel::network::NetworkNamespace;
 
@@ -65,14 +68,23 @@ impl Fabric {
 
     /// A firewall that does not let us in is its owner's to mend, and no reason not to have networks.
     pub(crate) fn settle(&self) {
-        if let Err(error) = self.foreign.settle() {
+        if let Err(error) = self.foreign.settle(&self.bridges()) {
             tracing::warn!(%error, "another firewall on this host may drop packets of our networks");
         }
     }
 
     /// What of ours is in other firewalls of this host, and what should be and is not: sentences for people.
     pub fn foreign_firewalls(&self) -> Result<Vec<String>> {
-        self.foreign.report()
+        self.foreign.report(&self.bridges())
+    }
+
+    fn bridges(&self) -> Vec<String> {
+        let state = self.lock_state();
+        let networks = state.networks.values().map(|member| &member.network);
+        networks
+            .filter(|network| matches!(network.driver, Driver::Bridge(_)))
+            .map(|network| network.interface.clone())
+            .collect()
     }
 
     fn plan(&self, request: &NetworkRequest) -> Result<Network> {
@@ -106,30 +118,34 @@ impl Fabric {
 
     /// The host's routes that are not our networks'.
     fn routes(&self, state: &State) -> Result<Vec<Taken>> {
+        let networks: BTreeSet<IpNet> = state
+            .networks
+            .values()
+            .filter(|member| matches!(member.network.driver, Driver::Bridge(_)))
+            .flat_map(|member| member.network.pools.iter().map(|pool| pool.subnet))
+            .collect();
         let host = lock(&self.host);
-        let links = host.links()?;
-        let routes = host.routes()?;
-        let named = |index: Option<u32>| {
-            let link = links.iter().find(|link| Some(link.index) == index);
-            link.map_or("a route", |link| link.name.as_str())
-        };
-        let ours = |name: &str| {
-            let mut networks = state.networks.values().map(|member| &member.network);
-            networks.any(|network| {
-                network.interface == name && matches!(network.driver, Driver::Bridge(_))
-            })
-        };
-        Ok(routes
-            .into_iter()
-            .filter(|path| path.to.prefix_len() > 0)
-            .map(|path| (path.to, named(path.index)))
-            .filter(|(_, name)| !ours(name))
-            .map(|(subnet, name)| Taken {
-                subnet,
-                holder: name.to_owned(),
+        let mut names = BTreeMap::new();
+        let mut taken = Vec::new();
+        for path in host.routes()? {
+            let Some(index) = path.index else { continue };
+            if path.to.prefix_len() == 0 || networks.contains(&path.to) {
+                continue;
+            }
+            let holder = match names.entry(index) {
+                Entry::Occupied(name) => name.into_mut(),
+                Entry::Vacant(place) => {
+                    let link = host.link_at(index)?;
+                    place.insert(link.map_or_else(|| "a route".into(), |link| link.name))
+                }
+            };
+            taken.push(Taken {
+                subnet: path.to,
+                holder: holder.clone(),
                 route: true,
-            })
-            .collect())
+            });
+        }
+        Ok(taken)
     }
 
     /// Makes the kernel's side of a network, or what is missing of it.
@@ -151,6 +167,11 @@ impl Fabric {
     /// Undoes all of a network, and with the last one everything that was made for all. What fails keeps nothing else
     /// from being undone.
     fn take_down(&self, network: &Network) -> Result<()> {
+        if matches!(network.driver, Driver::Bridge(_))
+            && let Err(error) = self.foreign.dismiss(&network.interface)
+        {
+            tracing::warn!(%error, network = network.name, "a removed bridge may still be named elsewhere");
+        }
         let lowered = bridge::lower(&lock(&self.host), network);
         let mut state = self.lock_state();
         state.networks.remove(&network.id);

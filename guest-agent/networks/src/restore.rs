@@ -61,6 +61,7 @@ impl Fabric {
             return self.foreign.leave().and(self.firewall.remove());
         }
         self.firewall.renew(&state)?;
+        drop(state);
         self.settle();
         Ok(())
     }

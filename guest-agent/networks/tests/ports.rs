@@ -4,11 +4,9 @@ mod host;
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::process::Command;
 use std::time::Duration;
 
 use host::*;
-use proa_kernel::network::NetworkNamespace;
 use proa_networks::{
     BridgeOptions, Driver, Endpoint, Error, Fabric, PortRequest, Protocol, Published, Reservation,
 };
@@ -189,6 +187,11 @@ fn a_ports_address_number_and_protocol_are_minded() {
         assert!(ask(local(8081), "a").is_ok());
         assert!(ask_from(&world, host_at(8081), "b").is_err());
         assert!(ask_from(&world, host_at(four.published.port), "c").is_ok());
+        let _world_server = serve(&world, "[::]:80");
+        let world_at: SocketAddr = "[2001:db8::2]:80".parse().unwrap();
+        let answer = ask_from(&inside(&one), world_at, "out").unwrap();
+        assert_eq!(answer, "2001:db8::1 out");
+        assert!(ask_from(&world, at6(&first, 80), "in").is_err());
         let six: SocketAddr = "[2001:db8::1]:8083".parse().unwrap();
         assert_eq!(ask_from(&world, six, "d").unwrap(), "2001:db8::2 d");
 
@@ -315,47 +318,6 @@ fn a_thousand_networks_come_and_go() {
         assert_eq!(links(), before);
         assert_eq!(run("nft list tables"), "");
     });
-}
-
-const OUTSIDE_HOST: &str = "192.0.2.1";
-
-/// A namespace beyond an uplink of this host, which knows the way to its networks.
-fn an_outside() -> NetworkNamespace {
-    let world = NetworkNamespace::create().unwrap();
-    run("ip link add uplink type veth peer name world");
-    let route = proa_kernel::netlink::Route::open().unwrap();
-    let peer = route.link_named("world").unwrap().unwrap();
-    let change = proa_kernel::netlink::LinkChange {
-        namespace: Some(std::os::fd::AsFd::as_fd(&world)),
-        ..Default::default()
-    };
-    route.set(peer.index, &change).unwrap();
-    run("ip address add 192.0.2.1/24 dev uplink");
-    run("ip address add 2001:db8::1/64 dev uplink nodad");
-    run("ip link set uplink up");
-    world
-        .inside(|| {
-            run("ip link set lo up");
-            run("ip address add 192.0.2.2/24 dev world");
-            run("ip address add 2001:db8::2/64 dev world nodad");
-            run("ip link set world up");
-            run("ip route add default via 192.0.2.1");
-            Ok(())
-        })
-        .unwrap();
-    world
-}
-
-fn run(line: &str) -> String {
-    let mut words = line.split(' ');
-    let output = Command::new(words.next().unwrap())
-        .args(words)
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{line}: {text}");
-    text
 }
 
 #[test]

@@ -1,13 +1,18 @@
 //! Other firewalls of this host: a drop in one of their tables is final, whatever our own table accepted. Each of them has
 //! a place for rules of others; there goes one rule of ours, which lets packets through that bear our mark.
 
+mod bus;
+mod firewalld;
+
 use std::sync::Mutex;
 
 use proa_kernel::nftables::{Batch, Expression, Family, Nftables, Rule, Table};
 
-use crate::Result;
+use crate::{Error, Result};
+
 use crate::fabric::lock;
 use crate::firewall::MARK;
+use firewalld::Firewalld;
 
 /// A chain that a firewall leaves to others.
 struct Place {
@@ -62,10 +67,11 @@ impl Foreign {
     }
 
     /// Puts our rule wherever there is a place for it and it is not yet, unless that is forbidden.
-    pub(crate) fn settle(&self) -> Result<()> {
+    pub(crate) fn settle(&self, bridges: &[String]) -> Result<()> {
         if !self.allowed {
             return Ok(());
         }
+        firewalld(|firewalld| firewalld.settle(bridges))?;
         let door = lock(&self.door);
         for place in PLACES.iter() {
             if place.is_there(&door)? && self.ours(&door, place)?.is_empty() {
@@ -78,6 +84,14 @@ impl Foreign {
                     "put a rule that lets packets of our networks pass"
                 );
             }
+        }
+        Ok(())
+    }
+
+    /// Takes a bridge back from whom it was shown to by name.
+    pub(crate) fn dismiss(&self, bridge: &str) -> Result<()> {
+        if self.allowed {
+            firewalld(|firewalld| firewalld.leave(&[bridge.to_owned()]))?;
         }
         Ok(())
     }
@@ -99,9 +113,25 @@ impl Foreign {
     }
 
     /// What there is to say of each firewall that is there.
-    pub(crate) fn report(&self) -> Result<Vec<String>> {
+    pub(crate) fn report(&self, bridges: &[String]) -> Result<Vec<String>> {
         let door = lock(&self.door);
         let mut report = Vec::new();
+        if let Some(missing) = firewalld(|firewalld| firewalld.missing(bridges))? {
+            report.push(match (missing.is_empty(), self.allowed) {
+                (true, _) => {
+                    "firewalld: its zone \"trusted\" has our bridges and lets their packets pass"
+                        .into()
+                }
+                (false, true) => format!(
+                    "firewalld: not in a zone, put back with the next network: {}",
+                    missing.join(", ")
+                ),
+                (false, false) => format!(
+                    "firewalld: forbidden by the settings, so that it may drop packets of: {}",
+                    missing.join(", ")
+                ),
+            });
+        }
         for place in PLACES.iter() {
             if !place.is_there(&door)? {
                 continue;
@@ -141,6 +171,15 @@ impl Foreign {
             .counter()
             .accept()
     }
+}
+
+/// Asks firewalld something, if it runs.
+fn firewalld<T>(ask: impl FnOnce(&mut Firewalld) -> std::io::Result<T>) -> Result<Option<T>> {
+    let asked = Firewalld::find().and_then(|found| found.map(|mut one| ask(&mut one)).transpose());
+    asked.map_err(|source| Error::Kernel {
+        what: "ask firewalld for its zone \"trusted\"".into(),
+        source,
+    })
 }
 
 /// `struct xt_mark_mtinfo1` (`linux/netfilter/xt_mark.h`): mark, mask, not inverted, padding to eight bytes.

@@ -8,6 +8,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -153,4 +154,48 @@ pub fn at(endpoint: &Endpoint, port: u16) -> SocketAddr {
 /// An endpoint's IPv6 address and a port.
 pub fn at6(endpoint: &Endpoint, port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V6(endpoint.ipv6.unwrap().addr()), port)
+}
+
+/// This host's address beyond the uplink.
+pub const OUTSIDE_HOST: &str = "192.0.2.1";
+
+/// A namespace beyond an uplink of this host, which knows the way to its networks.
+pub fn an_outside() -> NetworkNamespace {
+    let world = NetworkNamespace::create().unwrap();
+    run("ip link add uplink type veth peer name world");
+    let route = proa_kernel::netlink::Route::open().unwrap();
+    let peer = route.link_named("world").unwrap().unwrap();
+    let change = proa_kernel::netlink::LinkChange {
+        namespace: Some(std::os::fd::AsFd::as_fd(&world)),
+        ..Default::default()
+    };
+    route.set(peer.index, &change).unwrap();
+    run("ip address add 192.0.2.1/24 dev uplink");
+    run("ip address add 2001:db8::1/64 dev uplink nodad");
+    run("ip link set uplink up");
+    world
+        .inside(|| {
+            run("ip link set lo up");
+            run("ip address add 192.0.2.2/24 dev world");
+            run("ip address add 2001:db8::2/64 dev world nodad");
+            run("ip link set world up");
+            run("ip route add default via 192.0.2.1");
+            run("ip -6 route add default via 2001:db8::1");
+            Ok(())
+        })
+        .unwrap();
+    world
+}
+
+/// What a program says, which must succeed.
+pub fn run(line: &str) -> String {
+    let mut words = line.split(' ');
+    let output = Command::new(words.next().unwrap())
+        .args(words)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{line}: {text}");
+    text
 }
