@@ -1,7 +1,7 @@
 //! Proa beside Docker, Podman and crun on one machine, in one run: medians of interleaved measurements, and ratios.
 //!
 //! `scripts/dev bench` runs it with release binaries. Words on its command line choose parts by name: `start run exec
-//! pull memory many`. It prints a table and writes the same as JSON into `tests/bench/results`.
+//! pull memory many network`. It prints a table and writes the same as JSON into `tests/bench/results`.
 //!
 //! Peers are found on PATH or started through the command in `PEERS`. A peer whose programs need a mount namespace of
 //! their own is timed from inside of it, by this same binary, so that entering costs the measurement nothing.
@@ -20,6 +20,7 @@ mod containers;
 mod exec;
 mod many;
 mod memory;
+mod network;
 mod pull;
 mod stopwatch;
 mod table;
@@ -43,13 +44,14 @@ fn main() {
     }
     let wanted = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
     let mut table = Table::default();
-    let parts: [(&str, fn(&mut Table)); 6] = [
+    let parts: [(&str, fn(&mut Table)); 7] = [
         ("start", containers::start),
         ("run", containers::run_whole),
         ("exec", exec::exec),
         ("pull", pull::pull),
         ("memory", memory::memory),
         ("many", many::many),
+        ("network", network::network),
     ];
     for (name, part) in parts {
         if wanted(name) {

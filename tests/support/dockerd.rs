@@ -1,4 +1,5 @@
-//! The peer: Debian's dockerd with folders and a socket of its own, without a bridge and without firewall rules.
+//! The peer: Debian's dockerd with folders and a socket of its own, without a bridge and without firewall rules unless
+//! it is given a network of the test's own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::http::Client;
+use super::network::Network;
 use super::programs::{in_path, short_folder};
 use super::{leftovers, poll};
 
@@ -18,10 +20,28 @@ pub struct Dockerd {
 
 impl Dockerd {
     pub fn start() -> Self {
+        Self::start_behind(
+            Vec::new(),
+            &[
+                "--bridge",
+                "none",
+                "--iptables=false",
+                "--ip6tables=false",
+                "--userland-proxy=false",
+            ],
+        )
+    }
+
+    /// With its own bridge and rules, on the host of a network of the test's own.
+    pub fn start_in(network: &Network) -> Self {
+        Self::start_behind(network.prefix(), &[])
+    }
+
+    fn start_behind(before: Vec<String>, flags: &[&str]) -> Self {
         let folder = short_folder(Path::new("/var/tmp"), "proa-peer-");
         let run = short_folder(Path::new("/run"), "pp-");
         let log = fs::File::create(folder.join("log")).expect("the folder is new");
-        let mut command = inside_peers("dockerd");
+        let mut command = behind(before, inside_peers("dockerd"));
         // The peers' root sees the machine's own at /host.
         let data = if in_path("dockerd").is_some() {
             folder.clone()
@@ -37,13 +57,7 @@ impl Dockerd {
             .arg(run.join("pid"))
             .arg("--host")
             .arg(format!("unix://{}/docker.sock", run.display()))
-            .args([
-                "--bridge",
-                "none",
-                "--iptables=false",
-                "--ip6tables=false",
-                "--userland-proxy=false",
-            ])
+            .args(flags)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file can be shared"))
             .stderr(log);
@@ -105,6 +119,19 @@ impl Drop for Dockerd {
         let _ = self.child.wait();
         leftovers::clear(&[&self.folder, &self.run], &[]);
     }
+}
+
+/// A command started by another.
+fn behind(before: Vec<String>, command: Command) -> Command {
+    let Some((first, rest)) = before.split_first() else {
+        return command;
+    };
+    let mut outer = Command::new(first);
+    outer
+        .args(rest)
+        .arg(command.get_program())
+        .args(command.get_args());
+    outer
 }
 
 /// A command of the peers, in the mount namespace where their root is `/`, if it is not on the machine's own PATH.
