@@ -57,9 +57,10 @@ impl Attachment<'_> {
                 mtu,
                 ..LinkChange::default()
             };
+            let port = self.port();
             self.host.run(&[
                 Request::set(wire.host_index, &change),
-                Request::set_port(wire.host_index, &self.port()),
+                Request::set_port(wire.host_index, &port),
             ])?;
             let inside = Inside {
                 index: wire.index,
@@ -180,20 +181,22 @@ impl Attachment<'_> {
 
     fn default_route4(&self, endpoint: &Endpoint, index: u32) -> Option<Request> {
         let gateway = endpoint.gateway4.filter(|_| self.default_route)?;
-        Some(Request::add_route(
-            everywhere(true),
-            Some(gateway.into()),
-            index,
-        ))
+        let via = (!self.is_routed()).then_some(gateway.into());
+        Some(Request::add_route(everywhere(true), via, index))
     }
 
     fn default_route6(&self, endpoint: &Endpoint, index: u32) -> Option<Request> {
         let gateway = endpoint.gateway6.filter(|_| self.default_route)?;
-        Some(Request::add_route(
-            everywhere(false),
-            Some(gateway.into()),
-            index,
-        ))
+        let via = (!self.is_routed()).then_some(gateway.into());
+        Some(Request::add_route(everywhere(false), via, index))
+    }
+
+    /// Of ipvlan's layer 3 modes the parent's namespace is the router itself: there is no neighbour to send to.
+    fn is_routed(&self) -> bool {
+        match &self.network.driver {
+            Driver::Ipvlan { mode, .. } => mode.starts_with("l3"),
+            Driver::Bridge(_) | Driver::Macvlan { .. } => false,
+        }
     }
 }
 

@@ -185,7 +185,9 @@ impl Shared {
                     .unwrap_or_else(PoisonError::into_inner),
                 Some((kind, empty)) if empty || quiet >= QUIET => return Some(kind),
                 Some(_) => {
-                    let wait = self.changed.wait_timeout(stock, QUIET - quiet);
+                    let wait = self
+                        .changed
+                        .wait_timeout(stock, QUIET.saturating_sub(quiet));
                     wait.unwrap_or_else(PoisonError::into_inner).0
                 }
             };

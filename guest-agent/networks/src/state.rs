@@ -86,9 +86,7 @@ impl State {
         let network = &member.network;
         let gateway = |wanted: fn(&IpAddr) -> bool| {
             let gateways = network.pools.iter().map(|pool| pool.gateway);
-            gateways
-                .filter(|_| !network.internal)
-                .find(|gateway| wanted(gateway))
+            gateways.filter(|_| !network.internal).find(wanted)
         };
         let endpoint = Endpoint {
             id: request.id.clone(),
@@ -122,7 +120,7 @@ impl State {
                 Err(Error::Invalid(format!("interface {name} is there already")))
             }
             Some(name) => check_interface(name),
-            None => Ok((0..)
+            None => Ok((0..=used.len())
                 .map(|number| format!("eth{number}"))
                 .find(|name| !used.contains(&name.as_str()))
                 .unwrap_or_default()),

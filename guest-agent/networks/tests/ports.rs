@@ -1,5 +1,11 @@
 //! Published ports and the firewall on a real kernel, with a namespace that plays the world outside.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "a test that meets what it does not expect has failed"
+)]
+
 mod host;
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -7,6 +13,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use host::*;
+use proa_kernel::network::NetworkNamespace;
 use proa_networks::{
     BridgeOptions, Driver, Endpoint, Error, Fabric, PortRequest, Protocol, Published, Reservation,
 };
@@ -40,14 +47,14 @@ fn serve_ports(
         .enable_all()
         .build()
         .unwrap();
-    let _inside = runtime.enter();
+    let entered = runtime.enter();
     for Reservation { published, socket } in reserved {
         let socket: OwnedFd = socket.unwrap();
         fabric
             .serve_port(&published, socket, std::slice::from_ref(endpoint))
             .unwrap();
     }
-    drop(_inside);
+    drop(entered);
     runtime
 }
 
@@ -212,6 +219,34 @@ fn a_ports_address_number_and_protocol_are_minded() {
         range.ports = (8085, 8086);
         let reserved = fabric.publish(ends, &[range]).unwrap();
         assert_eq!(reserved[0].published.port, 8086);
+    });
+}
+
+#[test]
+fn nobody_pretends_to_be_localhost() {
+    in_a_host_of_its_own(|| {
+        let fabric = fabric();
+        let web = network(1);
+        fabric.create(&web).unwrap();
+        let (one, first) = attached(&fabric, &web, "one");
+        let _server = serve(&NetworkNamespace::current().unwrap(), "127.0.0.1:9999");
+        assert!(ask(local(9999), "a").is_ok());
+        inside(&one)
+            .inside(|| {
+                run("ip address delete 127.0.0.1/8 dev lo");
+                std::fs::write("/proc/sys/net/ipv4/conf/all/route_localnet", "1")?;
+                run("ip route add 127.0.0.1 via 172.17.0.1");
+                Ok(())
+            })
+            .unwrap();
+        assert!(ask_from(&inside(&one), local(9999), "b").is_err());
+        // What is published there is for this host only, too.
+        let mut wanted = port(80, 8080);
+        wanted.address = Some("127.0.0.1".parse().unwrap());
+        fabric
+            .publish(std::slice::from_ref(&first), &[wanted])
+            .unwrap();
+        assert!(ask_from(&inside(&one), local(8080), "c").is_err());
     });
 }
 

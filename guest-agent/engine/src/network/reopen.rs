@@ -1,11 +1,15 @@
 //! Networks after this process was started anew, or the host.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use proa_networks::{Endpoint, Published};
 
 use super::{Active, Networks, Place, join};
 use crate::{Engine, container::definition::Definition, engine::Kept};
+
+/// How often it is looked whether others took away what networks need.
+const MENDING: Duration = Duration::from_secs(15);
 
 /// A container that was found running, and where it is.
 struct Found {
@@ -39,6 +43,7 @@ impl Engine {
             // The keeper is gone only when the process ends.
             let _ = self.keeper.get_ref().release(name);
         }
+        tokio::spawn(mend(Arc::downgrade(&self.networks)));
     }
 
     fn found(&self) -> Vec<Found> {
@@ -51,6 +56,20 @@ impl Engine {
             })
         };
         self.containers.all().into_iter().filter_map(live).collect()
+    }
+}
+
+/// Another firewall's reload takes our rules away without a word, so it is looked for now and then.
+async fn mend(networks: Weak<Networks>) {
+    loop {
+        tokio::time::sleep(MENDING).await;
+        let Some(networks) = networks.upgrade() else {
+            return;
+        };
+        let mended = tokio::task::spawn_blocking(move || networks.fabric.mend()).await;
+        if let Ok(Err(error)) = mended {
+            tracing::warn!(%error, "what networks need could not be put back");
+        }
     }
 }
 

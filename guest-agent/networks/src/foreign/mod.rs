@@ -73,7 +73,7 @@ impl Foreign {
         }
         firewalld(|firewalld| firewalld.settle(bridges))?;
         let door = lock(&self.door);
-        for place in PLACES.iter() {
+        for place in &PLACES {
             if place.is_there(&door)? && self.ours(&door, place)?.is_empty() {
                 let mut batch = Batch::new();
                 batch.insert_rule(place.table(), place.chain, &self.rule());
@@ -99,7 +99,7 @@ impl Foreign {
     /// Takes our rules away.
     pub(crate) fn leave(&self) -> Result<()> {
         let door = lock(&self.door);
-        for place in PLACES.iter() {
+        for place in &PLACES {
             if !place.is_there(&door)? {
                 continue;
             }
@@ -132,7 +132,7 @@ impl Foreign {
                 ),
             });
         }
-        for place in PLACES.iter() {
+        for place in &PLACES {
             if !place.is_there(&door)? {
                 continue;
             }
