@@ -39,10 +39,24 @@ make_root() {
     printf 'root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/:/bin/false\n' > "$root/etc/passwd"
     printf 'root:x:0:\ndaemon:x:1:\n' > "$root/etc/group"
     printf '127.0.0.1 localhost\n' > "$root/etc/hosts"
+    printf 'icmp 1\ntcp 6\nudp 17\n' > "$root/etc/protocols"
     cp scripts/vm-init.sh "$root/sbin/init"
     add_program "$binaries/proa-agent" product
     add_program "$binaries/proa" product
     add_peers docker docker-registry skopeo
+    add_witnesses
+}
+
+# Programs that network tests ask what the kernel understood.
+add_witnesses() {
+    local program library extensions=usr/lib/x86_64-linux-gnu/xtables
+    rm "$root/bin/ip" # busybox's has no details
+    for program in ip nft xtables-nft-multi; do
+        add_program "$(command -v "$program")" usr/bin
+    done
+    ln -s xtables-nft-multi "$root/usr/bin/iptables-nft"
+    mkdir -p "$root/$extensions"
+    cp "/$extensions"/libxt_{standard,comment,conntrack,addrtype,MASQUERADE}.so "/$extensions"/libipt_*.so "$root/$extensions/" 2>/dev/null || true
 }
 
 # Copies a binary into FOLDER, stripped, and the libraries it names.
@@ -77,7 +91,7 @@ add_peers() {
 add_modules() {
     local kernel=$1 release=$2 module path
     mkdir -p "$root/lib/modules"
-    for module in virtio_pci virtio_blk crc32c_generic ext4 overlay loop bfq nf_tables veth bridge xfs; do
+    for module in virtio_pci virtio_blk crc32c_generic ext4 overlay loop bfq xfs $network_modules; do
         for path in $(modprobe -d "$kernel" -S "$release" --show-depends "$module" 2>/dev/null | awk '$1 == "insmod" {print $2}'); do
             grep -qxF "$(module_name "$path")" "$work/modules" 2>/dev/null && continue
             module_name "$path" >> "$work/modules"
@@ -86,6 +100,10 @@ add_modules() {
     done
     cp "$work/modules" "$root/lib/modules/order"
 }
+
+# What networks are made of; elsewhere the kernel loads these when they are asked for.
+network_modules='veth bridge br_netfilter macvlan ipvlan sch_tbf nf_tables nft_chain_nat nft_nat nft_masq nft_redir nft_ct
+    nft_fib_inet nft_reject_inet nft_limit nft_compat nf_conntrack_netlink xt_comment xt_conntrack xt_MASQUERADE xt_addrtype'
 
 module_name() {
     local name=${1##*/}

@@ -251,7 +251,7 @@ impl Rule {
             .compare(any, vec![0; 4])
     }
 
-    /// Only packets whose values are together in a set.
+    /// Only packets whose values are together in a set. A map would do on new kernels, but not on 6.1.
     pub fn in_set(self, fields: &[Field], set: &str) -> Self {
         self.lookup(fields, set, false)
     }

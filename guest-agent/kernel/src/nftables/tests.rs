@@ -363,15 +363,20 @@ fn rules_use_sets_and_maps() {
         Rule::new()
             .in_set(&[Field::DestinationIpv6, Field::DestinationPort], "pairs")
             .drop(),
-        Rule::new().in_set(&key, "published").drop(),
+        Rule::new().in_set(&key, "known").drop(),
     ];
-    let text = written(rules, &[PUBLISHED, SUBNETS, PAIRS, ISOLATED]);
+    let known = Set {
+        name: "known",
+        data: None,
+        ..PUBLISHED
+    };
+    let text = written(rules, &[known, SUBNETS, PAIRS, ISOLATED]);
     assert_eq!(
         text,
         "iifname vmap @isolated \
          ip saddr @subnets ip daddr != @subnets accept \
          ip6 daddr . th dport @pairs drop \
-         ip daddr . meta l4proto . th dport @published drop"
+         ip daddr . meta l4proto . th dport @known drop"
     );
 }
 
