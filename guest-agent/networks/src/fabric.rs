@@ -34,7 +34,12 @@ pub struct Fabric {
     /// Networks come and go one after the other.
     pub(crate) changing: Mutex<()>,
     prepared: OnceLock<Prepared>,
+    /// Namespaces of endpoints, by the endpoint's id: what keeps the kernel from taking them down at a bad time.
+    held: Mutex<BTreeMap<String, NetworkNamespace>>,
 }
+
+/// How many namespaces are held; of more, the kernel chooses the time.
+const MOST_HELD: usize = 256;
 
 impl Fabric {
     /// Looks at the host; makes nothing yet.
@@ -47,6 +52,7 @@ impl Fabric {
             state: Mutex::default(),
             changing: Mutex::default(),
             prepared: OnceLock::new(),
+            held: Mutex::default(),
             settings,
         })
     }
@@ -161,6 +167,7 @@ impl Fabric {
     pub fn remove(&self, network: &str) -> Result<()> {
         let _changing = lock(&self.changing);
         let network = self.lock_state().unused_network(network)?;
+        self.end_all();
         self.take_down(&network)
     }
 
@@ -224,6 +231,11 @@ impl Fabric {
 
     /// Joins a namespace to a network.
     pub fn attach(&self, sandbox: &Sandbox, request: &EndpointRequest) -> Result<Endpoint> {
+        if request.ipv4.is_some() || request.ipv6.is_some() {
+            // Its last owner's namespace must not answer in its name any more.
+            self.end_all();
+        }
+        let made_ahead = sandbox.is_wired();
         let (mut endpoint, network) = {
             let mut state = self.lock_state();
             let endpoint = state.reserve(request)?;
@@ -245,6 +257,9 @@ impl Fabric {
             self.detach(Some(sandbox), &endpoint).ok();
             return Err(error);
         }
+        if made_ahead {
+            self.hold(sandbox, &endpoint)?;
+        }
         let mut state = self.lock_state();
         state
             .endpoints
@@ -261,9 +276,27 @@ impl Fabric {
             (None, _) => Ok(()),
         };
         self.lock_state().release(endpoint);
+        let held = lock(&self.held).remove(&endpoint.id);
+        if let (Some(namespace), Some(prepared)) = (held, self.prepared.get()) {
+            prepared.end(namespace);
+        }
         match removed {
             Err(error) if !error.is_missing() => Err(error.into()),
             _ => Ok(()),
+        }
+    }
+
+    fn hold(&self, sandbox: &Sandbox, endpoint: &Endpoint) -> Result<()> {
+        let mut held = lock(&self.held);
+        if held.len() < MOST_HELD {
+            held.insert(endpoint.id.clone(), sandbox.namespace()?);
+        }
+        Ok(())
+    }
+
+    fn end_all(&self) {
+        if let Some(prepared) = self.prepared.get() {
+            prepared.end_all();
         }
     }
 

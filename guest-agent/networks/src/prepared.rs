@@ -1,5 +1,6 @@
 //! Namespaces made ahead: creating one and its veth pair takes the kernel longer than all the rest of a start, and
-//! happens here while nobody waits.
+//! happens here while nobody waits. So does the end of those that are done with, many at once: the kernel takes down
+//! one at the cost of all, with the lock held that a start needs.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,9 +14,10 @@ use crate::interface::Interfaces;
 use crate::{Error, Result, Sandbox, sysctl};
 
 /// How long after a start nothing is made, so that a start that follows at once does not wait for the kernel's lock.
-const QUIET: Duration = Duration::from_millis(20);
-/// What the thread that makes them adds to its nice value.
-const NICE: i32 = 5;
+const QUIET: Duration = Duration::from_millis(2);
+/// How long after a start none is given up, for the same reason; unless so many wait for their end.
+const REST: Duration = Duration::from_millis(50);
+const MOST_ENDED: usize = 64;
 
 /// What a namespace is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +52,16 @@ struct Stock {
     ready: [VecDeque<Sandbox>; 2],
     /// Kinds that somebody asked for once: the others are not made ahead.
     wanted: [bool; 2],
+    /// Done with, and kept from their end by these descriptors only.
+    ended: Vec<NetworkNamespace>,
     last_taken: Option<Instant>,
     ending: bool,
+}
+
+/// What the thread is to do.
+enum Task {
+    Make(Kind),
+    Drop(Vec<NetworkNamespace>),
 }
 
 impl Prepared {
@@ -93,6 +103,18 @@ impl Prepared {
         };
         self.shared.changed.notify_one();
         ready.map_or_else(|| self.shared.make(kind), Ok)
+    }
+
+    /// Gives up a namespace when nobody is in a hurry.
+    pub(crate) fn end(&self, namespace: NetworkNamespace) {
+        self.shared.lock().ended.push(namespace);
+        self.shared.changed.notify_one();
+    }
+
+    /// Gives up now what waits for its end.
+    pub(crate) fn end_all(&self) {
+        let ended = std::mem::take(&mut self.shared.lock().ended);
+        drop(ended);
     }
 
     /// Makes some of this kind ready before the first is asked for.
@@ -149,9 +171,15 @@ impl Shared {
     }
 
     fn refill(&self) {
-        // Being nice is a courtesy; without it the thread does the same.
-        rustix::process::setpriority_process(None, NICE).ok();
-        while let Some(kind) = self.next() {
+        // At the usual priority: a thread that is not scheduled while it holds the kernel's lock keeps all others waiting.
+        while let Some(task) = self.next() {
+            let kind = match task {
+                Task::Make(kind) => kind,
+                Task::Drop(ended) => {
+                    drop(ended);
+                    continue;
+                }
+            };
             match self.make(kind) {
                 Ok(sandbox) => {
                     let mut stock = self.lock();
@@ -170,25 +198,31 @@ impl Shared {
         }
     }
 
-    /// Waits until one is to be made; `None` at the end.
-    fn next(&self) -> Option<Kind> {
+    /// Waits until there is something to do; `None` at the end.
+    fn next(&self) -> Option<Task> {
         let mut stock = self.lock();
         loop {
             if stock.ending {
                 return None;
             }
-            let quiet = stock.last_taken.map_or(QUIET, |taken| taken.elapsed());
-            stock = match stock.missing(self.target) {
+            let quiet = stock.last_taken.map_or(REST, |taken| taken.elapsed());
+            let wait = match stock.missing(self.target) {
+                Some((kind, empty)) if empty || quiet >= QUIET => return Some(Task::Make(kind)),
+                Some(_) => Some(QUIET.saturating_sub(quiet)),
+                None if stock.ended.is_empty() => None,
+                None if quiet >= REST || stock.ended.len() >= MOST_ENDED => {
+                    return Some(Task::Drop(std::mem::take(&mut stock.ended)));
+                }
+                None => Some(REST.saturating_sub(quiet)),
+            };
+            stock = match wait {
                 None => self
                     .changed
                     .wait(stock)
                     .unwrap_or_else(PoisonError::into_inner),
-                Some((kind, empty)) if empty || quiet >= QUIET => return Some(kind),
-                Some(_) => {
-                    let wait = self
-                        .changed
-                        .wait_timeout(stock, QUIET.saturating_sub(quiet));
-                    wait.unwrap_or_else(PoisonError::into_inner).0
+                Some(wait) => {
+                    let woken = self.changed.wait_timeout(stock, wait);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         }

@@ -88,6 +88,12 @@ impl Sandbox {
             .take()
     }
 
+    /// Whether something was made ahead and is not used yet.
+    pub(crate) fn is_wired(&self) -> bool {
+        let wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
+        wire.is_some()
+    }
+
     /// Switches IPv6 on or off on an interface inside.
     pub(crate) fn switch_ipv6(&self, interface: &str, on: bool) -> Result<()> {
         let written = self.namespace.inside(|| Ok(set_ipv6(interface, on)));

@@ -27,7 +27,7 @@ impl Default for Settings {
             engine: "proa".into(),
             table: "proa".into(),
             pools: AddressPool::usual(),
-            prepared: 4,
+            prepared: 6,
             foreign_firewalls: true,
         }
     }

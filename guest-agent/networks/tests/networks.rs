@@ -8,10 +8,10 @@
 
 mod host;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use host::*;
-use proa_networks::{Driver, Error};
+use proa_networks::{Driver, Error, Fabric, Settings};
 
 #[test]
 fn two_endpoints_of_a_network_talk() {
@@ -158,5 +158,34 @@ fn a_prepared_namespace_is_attached_in_no_time() {
         assert_eq!(names, ["lo", "eth0"]);
         let bare = fabric.bare_sandbox().unwrap();
         assert_eq!(inside(&bare).inside(|| Ok(links())).unwrap(), ["lo"]);
+    });
+}
+
+#[test]
+fn starts_in_a_row_wait_neither_for_namespaces_nor_for_their_ends() {
+    in_a_host_of_its_own(|| {
+        let before = links();
+        let fabric = Fabric::open(Settings::default()).unwrap();
+        let web = network(1);
+        fabric.create(&web).unwrap();
+        fabric.prepare().unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        let mut times = Vec::new();
+        for round in 0..60 {
+            let begin = Instant::now();
+            let (sandbox, end) = attached(&fabric, &web, &format!("{round}"));
+            times.push(begin.elapsed());
+            std::thread::sleep(Duration::from_millis(3));
+            drop(sandbox);
+            fabric.detach(None, &end).unwrap();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        times.sort();
+        println!("median {:?}, longest {:?}", times[30], times[59]);
+        // It takes the kernel several times as long to make one, and longer to take one down.
+        assert!(times[30] < Duration::from_millis(3), "{times:?}");
+        fabric.remove(&web.id).unwrap();
+        drop(fabric);
+        eventually("nothing is left", || links() == before);
     });
 }

@@ -20,7 +20,7 @@ pub(super) fn of(protocol: Protocol, port: u16) -> Option<String> {
         .iter()
         .filter_map(|table| fs::read_to_string(format!("/proc/thread-self/net/{table}")).ok())
         .find_map(|table| inode_of(&table, port, state))?;
-    process_with(&format!("socket:[{inode}]"))
+    holder_of(&format!("socket:[{inode}]"))
 }
 
 /// The inode of the socket that is bound to a port.
@@ -33,7 +33,7 @@ fn inode_of(table: &str, port: u16, state: &str) -> Option<String> {
     })
 }
 
-fn process_with(socket: &str) -> Option<String> {
+fn holder_of(socket: &str) -> Option<String> {
     let processes = fs::read_dir("/proc").ok()?.flatten().filter(|entry| {
         let name = entry.file_name();
         name.as_encoded_bytes().iter().all(u8::is_ascii_digit)
