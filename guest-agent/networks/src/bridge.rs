@@ -33,7 +33,7 @@ pub(crate) fn raise(
 ) -> Result<()> {
     match &network.driver {
         Driver::Bridge(options) => {
-            let link = bridge(host, network, options.mtu, engine)?;
+            let link = bridge(host, network, options.mtu, names, engine)?;
             switches(network)?;
             give_addresses(host, &link, network)
         }
@@ -44,18 +44,40 @@ pub(crate) fn raise(
 }
 
 /// Removes a network's interface, if it is one that we made.
-pub(crate) fn lower(host: &Route, network: &Network) -> Result<()> {
-    if !is_made_by_us(network) {
+pub(crate) fn lower(
+    host: &Route,
+    network: &Network,
+    names: &Interfaces,
+    engine: &str,
+) -> Result<()> {
+    let Some(link) = host.link_named(&network.interface)? else {
+        return Ok(());
+    };
+    if !is_ours(&link, names, engine) {
         return Ok(());
     }
-    match host.remove_link_named(&network.interface) {
+    match host.remove_link(link.index) {
         Err(error) if !error.is_missing() => Err(error.into()),
         _ => Ok(()),
     }
 }
 
+/// Whether this engine made a link for a network: it bears the engine's name, or none yet and a name of our making.
+pub(crate) fn is_ours(link: &Link, names: &Interfaces, engine: &str) -> bool {
+    match &link.alias {
+        Some(alias) => alias == engine,
+        None => names.is_network(&link.name),
+    }
+}
+
 /// The bridge, with a hardware address that does not change as ports come and go.
-fn bridge(host: &Route, network: &Network, mtu: Option<u32>, engine: &str) -> Result<Link> {
+fn bridge(
+    host: &Route,
+    network: &Network,
+    mtu: Option<u32>,
+    names: &Interfaces,
+    engine: &str,
+) -> Result<Link> {
     let Mac(mac) = gateway_mac(network);
     let options = BridgeOptions {
         mac: Some(mac),
@@ -63,15 +85,24 @@ fn bridge(host: &Route, network: &Network, mtu: Option<u32>, engine: &str) -> Re
         ..BridgeOptions::default()
     };
     let name = &network.interface;
-    match host.add_bridge(name, &options) {
+    let found = match host.add_bridge(name, &options) {
         Err(error) if !error.is_present() => return Err(error.into()),
-        _ => {}
-    }
+        added => added.is_err(),
+    };
     let link = existing(host, name)?;
     if link.kind.as_deref() != Some("bridge") {
         return Err(Error::Invalid(format!(
             "interface {name} is there already and is no bridge"
         )));
+    }
+    if found && !is_ours(&link, names, engine) {
+        // Somebody made it for us to use, as Docker's users do; it stays theirs.
+        let up = LinkChange {
+            up: Some(true),
+            ..LinkChange::default()
+        };
+        host.set(link.index, &up)?;
+        return Ok(link);
     }
     host.run(&[mark(&link, engine)])?;
     Ok(link)
@@ -163,12 +194,4 @@ fn raise_parent(
         host.run(&[mark(&existing(host, end)?, engine)])?;
     }
     Ok(())
-}
-
-/// Whether a network's interface is ours to remove.
-fn is_made_by_us(network: &Network) -> bool {
-    match &network.driver {
-        Driver::Bridge(_) => true,
-        Driver::Macvlan { parent, .. } | Driver::Ipvlan { parent, .. } => parent.is_none(),
-    }
 }

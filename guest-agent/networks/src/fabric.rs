@@ -179,7 +179,12 @@ impl Fabric {
         {
             tracing::warn!(%error, network = network.name, "a removed bridge may still be named elsewhere");
         }
-        let lowered = bridge::lower(&lock(&self.host), network);
+        let lowered = bridge::lower(
+            &lock(&self.host),
+            network,
+            &self.names,
+            &self.settings.engine,
+        );
         let mut state = self.lock_state();
         state.networks.remove(&network.id);
         let dismissed = if state.networks.is_empty() {

@@ -7,7 +7,7 @@ use proa_kernel::netlink::{Link, Route};
 
 use crate::fabric::lock;
 use crate::ports::translations;
-use crate::{Endpoint, Fabric, Network, Published, Result};
+use crate::{Endpoint, Fabric, Network, Published, Result, bridge};
 
 impl Fabric {
     /// Takes up what an earlier process of this engine left in the kernel, makes again what is missing of it (all of
@@ -123,21 +123,15 @@ impl Fabric {
                 let ours = link.master.is_some_and(|master| bridges.contains(&master));
                 ours && !ends.contains(&link.name)
             } else {
-                self.is_of_a_network(link) && !networks.contains(&link.name)
+                bridge::is_ours(link, &self.names, &self.settings.engine)
+                    && !self.names.is_counterpart(&link.name)
+                    && !networks.contains(&link.name)
             };
             if lost {
                 remove(&host, link)?;
             }
         }
         Ok(())
-    }
-
-    /// Whether this engine made a link for a network. One that bears another's name is another's, whatever it is called.
-    fn is_of_a_network(&self, link: &Link) -> bool {
-        match &link.alias {
-            Some(alias) => *alias == self.settings.engine && !self.names.is_counterpart(&link.name),
-            None => self.names.is_network(&link.name),
-        }
     }
 }
 

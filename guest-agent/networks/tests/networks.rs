@@ -11,7 +11,7 @@ mod host;
 use std::time::{Duration, Instant};
 
 use host::*;
-use proa_networks::{Driver, Error, Fabric, Settings};
+use proa_networks::{BridgeOptions, Driver, Error, Fabric, Settings};
 
 #[test]
 fn two_endpoints_of_a_network_talk() {
@@ -106,6 +106,41 @@ fn a_sandbox_joins_and_leaves_networks_while_it_runs() {
             outside.to_string(),
             "address 10.0.0.9 is in none of the subnets of network net2"
         );
+    });
+}
+
+#[test]
+fn a_bridge_that_was_there_stays() {
+    in_a_host_of_its_own(|| {
+        run("ip link add br0 type bridge");
+        run("ip link add eth9 type veth peer name eth8");
+        let fabric = fabric();
+        let mut web = network(1);
+        let named = |name: &str| {
+            Driver::Bridge(BridgeOptions {
+                name: Some(name.into()),
+                ..BridgeOptions::default()
+            })
+        };
+        web.driver = named("br0");
+        fabric.create(&web).unwrap();
+        let mut other = network(2);
+        other.driver = named("br0");
+        let twice = fabric.create(&other).unwrap_err();
+        assert_eq!(twice.to_string(), "interface br0 is network net1's");
+        other.driver = named("eth9");
+        let strange = fabric.create(&other).unwrap_err();
+        assert_eq!(
+            strange.to_string(),
+            "interface eth9 is there already and is no bridge"
+        );
+        other.driver = named("mine");
+        fabric.create(&other).unwrap();
+        fabric.remove(&web.id).unwrap();
+        fabric.remove(&other.id).unwrap();
+        let left = links();
+        assert!(left.contains(&"br0".to_owned()) && left.contains(&"eth9".to_owned()));
+        assert!(!left.contains(&"mine".to_owned()));
     });
 }
 
