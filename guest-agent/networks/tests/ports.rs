@@ -202,6 +202,13 @@ fn a_ports_address_number_and_protocol_are_minded() {
         let six: SocketAddr = "[2001:db8::1]:8083".parse().unwrap();
         assert_eq!(ask_from(&world, six, "d").unwrap(), "2001:db8::2 d");
 
+        let both = fabric.publish(ends, &[port(80, 8087)]).unwrap();
+        let runtime = serve_ports(&fabric, both, &first);
+        for to in ["127.0.0.1:8087", "[::1]:8087", "[2001:db8::1]:8087"] {
+            assert!(ask(to.parse().unwrap(), "e").is_ok(), "{to}");
+        }
+        drop(runtime);
+
         let mut strange = port(80, 8084);
         strange.address = Some("198.51.100.7".parse().unwrap());
         let error = fabric.publish(ends, &[strange]).unwrap_err();
@@ -287,6 +294,51 @@ fn udp_follows_its_port_at_once() {
             fabric.unpublish(&ports).unwrap();
             drop(reserved);
         }
+    });
+}
+
+#[test]
+fn udp_without_a_translation_is_carried() {
+    in_a_host_of_its_own(|| {
+        let fabric = fabric();
+        let web = network(1);
+        fabric.create(&web).unwrap();
+        let (one, first) = attached(&fabric, &web, "one");
+        let wanted = [PortRequest {
+            protocol: Protocol::Udp,
+            ..port(53, 5353)
+        }];
+        let reserved = fabric
+            .publish(std::slice::from_ref(&first), &wanted)
+            .unwrap();
+        let runtime = serve_ports(&fabric, reserved, &first);
+        let server = inside(&one)
+            .inside(|| UdpSocket::bind("0.0.0.0:53"))
+            .unwrap();
+        std::thread::spawn(move || {
+            let mut packet = [0; 2048];
+            while let Ok((length, from)) = server.recv_from(&mut packet) {
+                server.send_to(&packet[..length], from).unwrap();
+            }
+        });
+        let clients: Vec<UdpSocket> = (0..3)
+            .map(|_| UdpSocket::bind("[::1]:0").unwrap())
+            .collect();
+        for (number, client) in clients.iter().enumerate() {
+            client.connect("[::1]:5353").unwrap();
+            client
+                .set_read_timeout(Some(Duration::from_secs(5)))
+                .unwrap();
+            client
+                .send(&vec![u8::try_from(number).unwrap(); 1200])
+                .unwrap();
+        }
+        for (number, client) in clients.iter().enumerate() {
+            let mut packet = [0; 2048];
+            let length = client.recv(&mut packet).unwrap();
+            assert_eq!((length, usize::from(packet[7])), (1200, number));
+        }
+        drop(runtime);
     });
 }
 

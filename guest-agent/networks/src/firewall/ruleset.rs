@@ -1,6 +1,8 @@
 //! The rules, to be read from top to bottom. They never change while networks and ports come and go: only the elements of
 //! the sets and maps do.
 
+use std::net::Ipv6Addr;
+
 use proa_kernel::nftables::{
     Base, Batch, Chain, ChainKind, Family, Field, Hook, Rule, Set, Table, Target, Type, bits,
     priority,
@@ -92,7 +94,11 @@ fn chains() -> [(&'static str, Option<Base>, Vec<Rule>); 7] {
         (
             "local",
             base(Nat, Output, priority::DSTNAT),
-            vec![local().jump("published")],
+            vec![
+                // The kernel has no way from ::1 to another interface; the reserved port's own socket answers there.
+                rule().is(DestinationIpv6, Ipv6Addr::LOCALHOST).accept(),
+                local().jump("published"),
+            ],
         ),
         ("passing", base(Filter, Forward, BEFORE_OTHERS), passing()),
         (
