@@ -10,7 +10,7 @@ use crate::pair::Pair;
 use crate::support::{Client, poll};
 
 /// Values that are never the same twice, wherever they stand.
-const NEVER_THE_SAME: &[&str] = &[
+pub const NEVER_THE_SAME: &[&str] = &[
     "*/Id",
     "*/ID",
     "*/ContainerID",
@@ -37,7 +37,7 @@ const NEVER_THE_SAME: &[&str] = &[
 
 /// Compares one document of each engine, ids and times by their shape.
 #[track_caller]
-fn compare(scope: &str, documents: [Value; 2]) {
+pub fn compare(scope: &str, documents: [Value; 2]) {
     let [ours, peer] = documents.map(|document| shapes(facts(&neutral(document)), NEVER_THE_SAME));
     assert_same(scope, &ours, &peer);
 }
@@ -82,10 +82,10 @@ fn without_folders(text: &str) -> String {
 
 /// Collects the failures of several comparisons, so that one run tells them all.
 #[derive(Default)]
-struct Findings(Vec<String>);
+pub struct Findings(Vec<String>);
 
 impl Findings {
-    fn check(&mut self, compare: impl FnOnce() + std::panic::UnwindSafe) {
+    pub fn check(&mut self, compare: impl FnOnce() + std::panic::UnwindSafe) {
         if let Err(words) = std::panic::catch_unwind(compare) {
             let text = words.downcast_ref::<String>().cloned();
             self.0.push(
@@ -96,7 +96,7 @@ impl Findings {
     }
 
     #[track_caller]
-    fn none(self) {
+    pub fn none(self) {
         assert!(self.0.is_empty(), "{}", self.0.join("\n\n"));
     }
 }

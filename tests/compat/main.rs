@@ -11,5 +11,6 @@ mod documents;
 mod errors;
 mod ground;
 mod inside;
+mod networks;
 mod pair;
 mod podman;

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Agent, Client, Dockerd, Image, run, unique};
+use crate::support::{Agent, Client, Dockerd, Image, Network, run, unique};
 
 /// Both engines and the name of the image they share.
 pub struct Pair {
@@ -16,6 +16,15 @@ pub struct Pair {
 impl Pair {
     /// Both with busybox and `/probe` in one image.
     pub fn start() -> Self {
+        Self::of(Agent::start(), Dockerd::start())
+    }
+
+    /// The same, each on a host of its own, where both may make bridges and rules.
+    pub fn start_in(ours: &Network, peer: &Network) -> Self {
+        Self::of(Agent::start_in(ours), Dockerd::start_in(peer))
+    }
+
+    fn of(ours: Agent, peer: Dockerd) -> Self {
         let probe = probe();
         let image = Image::busybox()
             .layer(|files| files.folder("work", 0o755).file("probe", 0o755, &probe))
@@ -23,8 +32,8 @@ impl Pair {
             .set("ExposedPorts", json!({ "80/tcp": {} }))
             .set("Labels", json!({ "a.label": "of the image" }));
         let pair = Self {
-            ours: Agent::start(),
-            peer: Dockerd::start(),
+            ours,
+            peer,
             image: "localhost/pair:1".to_owned(),
         };
         let archive = image.archive(&pair.image);

@@ -45,7 +45,7 @@ fn serve(agent: &Agent) -> u32 {
         .expect("the keeper has a child with threads")
 }
 
-fn kill_serve(agent: &Agent) {
+pub fn kill_serve(agent: &Agent) {
     let old = serve(agent);
     send("KILL", old);
     poll(

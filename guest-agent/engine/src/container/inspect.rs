@@ -300,8 +300,7 @@ fn describe(settings: &mut EndpointSettings, joint: &Joint) {
 /// The ports it publishes; none of a container without networks of its own.
 pub(super) fn published(seen: &Published) -> Option<&[proa_networks::Published]> {
     let live = seen.state.live()?;
-    let mode = seen.definition.host.network_mode.as_str();
-    let wired = mode != "host" && !mode.starts_with("container:");
+    let wired = !live.place.joints.is_empty();
     wired.then_some(&live.place.published)
 }
 

@@ -89,12 +89,15 @@ pub(crate) struct Wanted {
 /// The networks a container is to join, that of its mode first; none where it has no network of its own.
 pub(crate) fn wanted(networks: &Networks, definition: &Definition) -> Result<Vec<Wanted>> {
     let mode = definition.host.network_mode.as_str();
-    if matches!(mode, "none" | "host") || mode.starts_with("container:") {
+    if mode == "host" || mode.starts_with("container:") {
         return Ok(Vec::new());
     }
     let mut list = Vec::new();
     for (name, settings) in definition.endpoints() {
         let record = networks.find(&name)?;
+        if !record.is_wired() {
+            continue;
+        }
         let record = networks.made(&record)?;
         list.push(Wanted { record, settings });
     }
@@ -117,11 +120,7 @@ impl Joining {
     /// Joins all networks and publishes all ports. Blocks.
     pub(crate) fn begin(engine: &Engine, definition: &Arc<Definition>) -> Result<Option<Joining>> {
         let networks = &engine.networks;
-        let list = match wanted(networks, definition) {
-            // Until networks are built, the default one has none.
-            Err(error) if error.told() == "networks are not built yet" => return Ok(None),
-            other => other?,
-        };
+        let list = wanted(networks, definition)?;
         let fabric = &networks.fabric;
         let sandbox = if !list.is_empty() {
             fabric.sandbox()

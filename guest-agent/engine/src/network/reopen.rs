@@ -38,12 +38,22 @@ impl Engine {
         }
         for one in &found {
             self.networks.take_over(one, &mut kept);
+            if !self.is_there(one) {
+                self.networks.unpublish(&one.definition, &one.place);
+                self.networks.leave(&one.definition, &one.place);
+            }
         }
         for name in kept.keys() {
             // The keeper is gone only when the process ends.
             let _ = self.keeper.get_ref().release(name);
         }
         tokio::spawn(mend(Arc::downgrade(&self.networks)));
+    }
+
+    /// Whether a container still runs: it may have ended while its networks were taken up, and left them before.
+    fn is_there(&self, found: &Found) -> bool {
+        let container = self.container(found.definition.id.as_str());
+        container.is_ok_and(|container| container.seen().state.live().is_some())
     }
 
     fn found(&self) -> Vec<Found> {
