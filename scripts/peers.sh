@@ -7,7 +7,7 @@
 #   scripts/peers.sh enter podman info       runs there; the machine's own root is at /host
 #   scripts/peers.sh bin DIR                 writes starters into DIR that run single programs from outside
 #
-# Setup also leaves an OCI layout with two images of Debian's own files in ROOT/images: debian:13, made by debootstrap,
+# Setup also leaves an OCI layout with images of Debian's own files in ROOT/images: debian:13, made by debootstrap,
 # and nginx:1, which adds one layer to it.
 set -euo pipefail
 
@@ -24,7 +24,11 @@ mirror() {
 }
 
 setup() {
-    if [ -e "$root/.complete" ]; then return; fi
+    if [ ! -e "$root/.complete" ]; then machines; fi
+    if [ ! -e "$root/.services" ]; then services; fi
+}
+
+machines() {
     echo "peers: building $root" >&2
     rm -rf --one-file-system "$root"
     debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" $(mirror) >/dev/null
@@ -61,6 +65,27 @@ images() {
     rm -rf --one-file-system "$bundle" "$root-debian" "$root-bin"
 }
 
+# Compose, and an image with the servers of an application: nginx, a Python to write it in, Redis for its data.
+services() {
+    local layout=$root/images bundle=$root-services
+    echo "peers: adding services to $root" >&2
+    in_root apt-get update -qq
+    in_root apt-get install -y -qq --no-install-recommends docker-compose >/dev/null
+    bin "$root-bin"
+    PATH=$root-bin:$PATH
+    rm -rf --one-file-system "$bundle"
+    umoci unpack --image "$layout:nginx" "$bundle"
+    cp /etc/resolv.conf "$bundle/rootfs/etc/"
+    chroot "$bundle/rootfs" apt-get update -qq
+    chroot "$bundle/rootfs" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends python3 redis-server redis-tools >/dev/null
+    rm -rf "$bundle"/rootfs/var/cache/apt/archives/*.deb "$bundle"/rootfs/var/lib/apt/lists/* "$bundle/rootfs/etc/resolv.conf"
+    umoci tag --image "$layout:nginx" services
+    umoci repack --image "$layout:services" "$bundle"
+    rm -rf --one-file-system "$bundle" "$root-bin"
+    touch "$root/.services"
+}
+
 in_root() {
     chroot "$root" env DEBIAN_FRONTEND=noninteractive "$@"
 }
@@ -85,7 +110,7 @@ enter() {
 bin() {
     local dir=$1 program
     mkdir -p "$dir"
-    for program in docker docker-registry skopeo umoci crun; do
+    for program in docker docker-compose docker-registry skopeo umoci crun; do
         cat > "$dir/$program" <<STARTER
 #!/bin/sh
 exec $root/lib64/ld-linux-x86-64.so.2 --library-path $root/lib/x86_64-linux-gnu $root/usr/bin/$program "\$@"
@@ -98,6 +123,6 @@ verb=${1:?usage: peers.sh setup | enter COMMAND... | bin DIR}
 shift
 case $verb in
     setup | bin) "$verb" "$@" ;;
-    enter) [ -e "$root/.complete" ] || setup; enter "$@" ;;
+    enter) [ -e "$root/.services" ] || setup; enter "$@" ;;
     *) echo "peers.sh: no verb $verb" >&2; exit 2 ;;
 esac

@@ -75,7 +75,7 @@ impl Network {
             found.extend(listed.lines().map(|line| {
                 // Numbers of interfaces and what is known of their peers change.
                 let line = line.split_once(": ").map_or(line, |(_, rest)| rest);
-                line.split(" mtu ").next().unwrap_or(line).to_owned()
+                line.split(": <").next().unwrap_or(line).to_owned()
             }));
         }
         found.sort();

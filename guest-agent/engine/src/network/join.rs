@@ -5,9 +5,12 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
-use proa_networks::{Endpoint, EndpointRequest, Mac, PortRequest, Published, Sandbox};
+use proa_networks::{
+    Endpoint, EndpointRequest, Error as Refusal, Mac, PortRequest, Published, Sandbox,
+};
 use proa_protocol::{EndpointSettings, HostConfig};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +18,12 @@ use super::{Active, DEFAULT, Networks, Record, names, ports, rate, settings, tra
 use crate::{
     Engine, Error, Result, container::definition::Definition, engine::lock, error::Context, id,
 };
+
+/// How long a released port's last socket may take to be closed.
+const CLOSING: Duration = Duration::from_millis(300);
+
+/// Between two looks at it.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Where a live container is. Kept beside its running state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -254,14 +263,22 @@ impl Networks {
     ) -> Result<Vec<(Published, Option<OwnedFd>)>> {
         let endpoint = place.joints.first();
         let endpoint = endpoint.map_or("", |joint| joint.endpoint.id.as_str());
-        let reserved = self
-            .fabric
-            .publish(&place.endpoints(), requests)
-            .map_err(|refusal| ports::refused(refusal, &definition.name, endpoint))?;
+        let mut reserved = self.fabric.publish(&place.endpoints(), requests);
+        // The keeper closes its copy of a released socket a moment after it was asked to.
+        while matches!(reserved, Err(Refusal::PortTaken { .. })) && self.just_released() {
+            std::thread::sleep(PAUSE);
+            reserved = self.fabric.publish(&place.endpoints(), requests);
+        }
+        let reserved =
+            reserved.map_err(|refusal| ports::refused(refusal, &definition.name, endpoint))?;
         Ok(reserved
             .into_iter()
             .map(|reserved| (reserved.published, reserved.socket))
             .collect())
+    }
+
+    fn just_released(&self) -> bool {
+        lock(&self.released).is_some_and(|time| time.elapsed() < CLOSING)
     }
 
     /// Gives the keeper what must outlive this process, and begins with what serves.
@@ -322,6 +339,7 @@ impl Networks {
                 .get_ref()
                 .release(&port_name(&definition.id, number));
         }
+        *lock(&self.released) = Some(Instant::now());
         if let Err(error) = self.fabric.unpublish(&place.published) {
             tracing::warn!(id = %definition.id, %error, "taking back published ports failed");
         }

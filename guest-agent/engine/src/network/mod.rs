@@ -21,6 +21,7 @@ pub(crate) mod settings;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex},
+    time::Instant,
 };
 
 use jiff::Timestamp;
@@ -119,6 +120,8 @@ pub(crate) struct Networks {
     engine_name: String,
     /// What runs for live containers.
     wires: Mutex<HashMap<Id, Wires>>,
+    /// When published ports were last given back.
+    released: Mutex<Option<Instant>>,
     db: Db,
     keeper: Arc<AsyncFd<Pollable<Keeper>>>,
     known: Mutex<Known>,
@@ -173,6 +176,7 @@ impl Networks {
             upstreams: Arc::new(Upstreams::of_host()),
             engine_name,
             wires: Mutex::default(),
+            released: Mutex::default(),
             db,
             keeper,
             known: Mutex::new(known),
