@@ -13,9 +13,13 @@ fn without_chance(mut document: Value) -> Value {
     match &mut document {
         Value::Object(fields) => {
             for (key, value) in fields.iter_mut() {
-                let chosen = matches!(key.as_str(), "MacAddress" | "EndpointID" | "SandboxKey");
-                *value = match value.as_str() {
-                    Some(text) if chosen && !text.is_empty() => json!("chosen"),
+                *value = match (key.as_str(), value.as_str()) {
+                    ("MacAddress" | "EndpointID" | "NetworkID" | "SandboxKey", Some(text))
+                        if !text.is_empty() =>
+                    {
+                        json!("chosen")
+                    }
+                    ("DNSNames", None) => json!(anonymous(&value.to_string())),
                     _ => without_chance(value.take()),
                 };
             }
@@ -112,9 +116,12 @@ fn container(pair: &Pair, findings: &mut Findings) {
     let ports = pair.get("/containers/json").map(|list| {
         let rows = list.as_array().cloned().unwrap_or_default();
         let rows = rows.into_iter().map(|row| {
+            // Docker lists them in no order.
+            let mut ports = row["Ports"].as_array().cloned().unwrap_or_default();
+            ports.sort_by_key(Value::to_string);
             (
                 row["Names"][0].as_str().unwrap_or_default().to_owned(),
-                row["Ports"].clone(),
+                Value::Array(ports),
             )
         });
         Value::Object(rows.collect())

@@ -20,7 +20,7 @@ use crate::{
     Engine, Result, clock,
     engine::lock,
     error::Context,
-    network::{DEFAULT, Joint, ports},
+    network::{DEFAULT, Joint, names, ports},
 };
 
 impl Container {
@@ -262,6 +262,9 @@ pub(super) fn networks(engine: &Engine, seen: &Published) -> BTreeMap<String, En
             describe(&mut settings, joint);
         } else if live.is_some() {
             settings.endpoint_id = endpoint_id(definition, &name);
+        } else if let (Some(record), Some(Ended::Exited(_))) = (&record, seen.state.ended()) {
+            let known = names::of(definition, record, &settings);
+            settings.dns_names = Some(known).filter(|names| !names.is_empty());
         }
         let name = record.map_or(name, |record| record.name.clone());
         (name, settings)

@@ -52,6 +52,7 @@ impl Engine {
 impl Networks {
     /// Makes a network whose name is free, and shows it.
     fn make_new(&self, mut record: Record, request: &NetworkRequest) -> Result<Arc<Record>> {
+        self.let_the_default_choose(request);
         let _changing = lock(&self.changing);
         let taken = lock(&self.known)
             .by_id
@@ -65,6 +66,17 @@ impl Networks {
         }
         record.network = Some(self.fabric.create(request).map_err(translate)?);
         Ok(self.insert(record))
+    }
+
+    /// The default network has the first subnet, whatever is made before it is needed: scripts name its gateway.
+    fn let_the_default_choose(&self, request: &NetworkRequest) {
+        let chosen = |pool: &PoolRequest| pool.subnet.is_some_and(|subnet| subnet.addr().is_ipv4());
+        if !request.ipv4 || request.pools.iter().any(chosen) {
+            return;
+        }
+        if let Err(error) = self.find(DEFAULT).and_then(|record| self.made(&record)) {
+            tracing::warn!(error = error.told(), "the default network cannot be made");
+        }
     }
 
     fn take_back(&self, id: &str) {
@@ -110,7 +122,7 @@ fn check(body: &NetworkCreateBody) -> Result<()> {
     let forbidden = |words: String| Err(Error::new(Kind::Forbidden, words));
     let name = body.name.as_str();
     if name.is_empty() {
-        return Err(Error::bad("invalid network name: name is empty"));
+        return Err(Error::bad("invalid name: "));
     }
     if name.chars().all(char::is_whitespace) || name.contains(['/', ':', '\0']) {
         return Err(Error::bad(format!("invalid network name: {name}")));
@@ -150,7 +162,7 @@ fn draft(body: NetworkCreateBody) -> Result<Record> {
     }
     if !matches!(ipam.driver.as_str(), DEFAULT_IPAM | "null") {
         return Err(Error::not_found(format!(
-            "could not find plugin {} in v1 plugin registry: plugin not found",
+            "plugin \"{}\" not found",
             ipam.driver
         )));
     }
@@ -228,10 +240,27 @@ fn pool(config: &IpamConfig) -> Result<PoolRequest> {
             reserved.insert(name.clone(), found);
         }
     }
+    let subnet = network(&config.subnet, "subnet")?;
+    let range = network(&config.ip_range, "ip-range")?;
+    let gateway = address(&config.gateway, "gateway")?;
+    if let (Some(subnet), Some(range)) = (subnet, range)
+        && !subnet.contains(&range)
+    {
+        return Err(bad(format!(
+            "invalid ip-range {range}: parent subnet {subnet} doesn't contain ip-range"
+        )));
+    }
+    if let (Some(subnet), Some(gateway)) = (subnet, gateway)
+        && !subnet.contains(&gateway)
+    {
+        return Err(bad(format!(
+            "invalid gateway {gateway}: parent subnet {subnet} doesn't contain this address"
+        )));
+    }
     Ok(PoolRequest {
-        subnet: network(&config.subnet, "subnet")?,
-        range: network(&config.ip_range, "ip-range")?,
-        gateway: address(&config.gateway, "gateway")?,
+        subnet,
+        range,
+        gateway,
         reserved,
     })
 }

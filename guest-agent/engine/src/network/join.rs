@@ -401,9 +401,11 @@ pub(crate) fn addresses(
     };
     let read = |text: &str| -> Result<Option<IpAddr>> {
         let parsed = (!text.is_empty()).then(|| text.parse::<IpAddr>());
-        parsed
-            .transpose()
-            .map_err(|_| Error::bad(format!("invalid IP address: {text}")))
+        parsed.transpose().map_err(|_| {
+            Error::bad(format!(
+                "invalid endpoint settings:\ninvalid IP address: {text}"
+            ))
+        })
     };
     let mut chosen = (None, None);
     for address in [read(&wanted.ipv4_address)?, read(&wanted.ipv6_address)?]
@@ -425,12 +427,7 @@ fn allowed(record: &Record, address: IpAddr) -> Result<()> {
             "user specified IP address is supported on user defined networks only",
         ));
     }
-    let invalid = |words: String| {
-        Err(Error::bad(format!(
-            "invalid config for network {}: invalid endpoint settings:\n{words}",
-            record.name
-        )))
-    };
+    let invalid = |words: String| Err(Error::bad(format!("invalid endpoint settings:\n{words}")));
     let configs = record.ipam.config.iter().flatten();
     let subnets: Vec<ipnet::IpNet> = configs
         .filter_map(|config| config.subnet.parse().ok())

@@ -35,12 +35,16 @@ impl<'a> Wanted<'a> {
     fn read(filters: &'a Filters) -> Result<Self> {
         let bad = |error: proa_protocol::BadFilter| Error::bad(error.to_string());
         filters.only(KEYS).map_err(bad)?;
-        let dangling = filters.truth("dangling").map_err(bad)?;
+        let dangling = filters.truth("dangling").map_err(|_| {
+            Error::bad(
+                "invalid value for filter 'dangling', must be \"true\" (or \"1\"), or \"false\" (or \"0\")",
+            )
+        })?;
         let odd = filters
             .values("type")
             .find(|kind| !matches!(*kind, "builtin" | "custom"));
         if let Some(kind) = odd {
-            return Err(Error::bad(format!("invalid filter 'type={kind}'")));
+            return Err(Error::bad(format!("invalid filter: 'type'='{kind}'")));
         }
         Ok(Wanted { filters, dangling })
     }

@@ -27,7 +27,7 @@ pub(crate) const HOST_NAMES: [&str; 2] = ["host.docker.internal", "host.proa.int
 
 /// The names that others find it by, as Docker chooses them: its own, its aliases, its short id, its host name. None
 /// on the default network.
-pub(super) fn of(
+pub(crate) fn of(
     definition: &Definition,
     record: &Record,
     settings: &EndpointSettings,

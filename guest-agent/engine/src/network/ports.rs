@@ -45,8 +45,8 @@ pub(crate) fn wanted(config: &ContainerConfig, host: &HostConfig) -> Result<Vec<
 
 /// `80/tcp`; the protocol may be left out.
 fn parse(text: &str) -> Result<(u16, Protocol)> {
-    let wrong = || Error::bad(format!("invalid port specification: {text:?}"));
     let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let wrong = || Error::bad(format!("invalid port specification: {number:?}"));
     let protocol = match protocol.to_ascii_lowercase().as_str() {
         "tcp" => Protocol::Tcp,
         "udp" => Protocol::Udp,

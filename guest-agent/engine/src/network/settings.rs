@@ -83,9 +83,7 @@ pub(super) fn driver(name: &str, options: &TextMap) -> Result<Driver> {
             Kind::Forbidden,
             format!("only one instance of \"{name}\" network is allowed"),
         )),
-        _ => Err(Error::not_found(format!(
-            "could not find plugin {name} in v1 plugin registry: plugin not found"
-        ))),
+        _ => Err(Error::not_found(format!("plugin \"{name}\" not found"))),
     }
 }
 
