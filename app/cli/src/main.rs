@@ -21,6 +21,7 @@ mod terminal;
 mod verb;
 mod verbs;
 mod volume;
+mod xray;
 
 use std::ffi::OsString;
 

@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, Command};
 use crate::inspect::{self, InspectOne};
 use crate::system::prune::{self, PruneOne};
 use crate::verb::{Topic, Verb};
-use crate::{container, image, network, registry, system, volume};
+use crate::{container, image, network, registry, system, volume, xray};
 
 /// What can be said, in the order in which `proa` lists it.
 pub(crate) const VERBS: &[Verb] = &[
@@ -56,6 +56,7 @@ pub(crate) const VERBS: &[Verb] = &[
     Verb::group("volume", "Verbs about volumes", VOLUME),
     Verb::group("network", "Verbs about networks", NETWORK),
     Verb::group("system", "Verbs about the engine as a whole", SYSTEM),
+    Verb::group("xray", "What the kernel does for a container", XRAY),
 ];
 
 const RUN: Verb =
@@ -261,6 +262,12 @@ const SYSTEM: &[Verb] = &[
     Verb::leaf::<prune::PruneAll>("prune", Topic::Unlisted, "Remove what is not used"),
     Verb::leaf::<system::start::Start>("start", Topic::Unlisted, "Start an engine on this machine"),
 ];
+
+const XRAY: &[Verb] = &[Verb::leaf::<xray::path::Path>(
+    "path",
+    Topic::Unlisted,
+    "Follow a request from the host's port to the process that listens",
+)];
 
 /// The whole command line.
 pub(crate) fn command(arguments: &[OsString]) -> Command {

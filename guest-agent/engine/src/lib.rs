@@ -51,3 +51,4 @@ pub use proa_protocol::Filters;
 pub mod seccomp;
 pub mod spec;
 pub mod system;
+pub mod xray;

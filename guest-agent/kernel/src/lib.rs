@@ -28,6 +28,7 @@ pub mod resolve;
 pub mod seccomp;
 pub mod signal;
 mod sys;
+pub mod tcp;
 pub mod terminal;
 pub mod tree;
 pub mod user;

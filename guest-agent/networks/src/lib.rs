@@ -37,6 +37,7 @@ pub use definition::{
 };
 pub use error::{Error, Result};
 pub use fabric::Fabric;
+pub use firewall::Traced;
 pub use ports::Reservation;
 pub use sandbox::Sandbox;
 pub use settings::{AddressPool, Settings};

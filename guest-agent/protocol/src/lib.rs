@@ -21,6 +21,7 @@ pub mod progress;
 pub mod query;
 pub mod stream;
 pub mod timestamp;
+pub mod xray;
 
 /// The Docker Engine API's documents as its specification generates them.
 pub use bollard_stubs::models;

@@ -8,3 +8,4 @@ mod life;
 mod lists;
 mod streams;
 mod terminal;
+mod xray;

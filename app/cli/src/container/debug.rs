@@ -29,6 +29,8 @@ const TOOLS: &[&str] = &[
     "/etc/ssl",
     "/etc/terminfo",
 ];
+/// Where shells look for them.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// How the engine begins its complaint about a bind of something that is not there.
 const MISSING: &str = "bind source path does not exist: ";
 /// The best shell there is.
@@ -127,9 +129,13 @@ impl Debug {
         tools: &[&str],
     ) -> Result<Exit, Failure> {
         let words = self.words_for(target, image, tools);
-        let matches = Run::augment_args(Command::new("debug").no_binary_name(true))
-            .try_get_matches_from(words)
-            .and_then(|matches| Run::from_arg_matches(&matches));
+        let matches = Run::augment_args(
+            Command::new("debug")
+                .no_binary_name(true)
+                .disable_help_flag(true),
+        )
+        .try_get_matches_from(words)
+        .and_then(|matches| Run::from_arg_matches(&matches));
         let run = matches.map_err(|error| Failure::usage(error.to_string()))?;
         run.act(session).await
     }
@@ -152,6 +158,9 @@ impl Debug {
         words.extend(target.namespaces());
         let bound = |tool: &&str| format!("--mount=type=bind,source={tool},target={tool},readonly");
         words.extend(tools.iter().map(bound));
+        if !tools.is_empty() {
+            words.push(format!("--env=PATH={PATH}"));
+        }
         let command = match &self.words[1..] {
             [] => ["/bin/sh", "-c", SHELL].map(str::to_owned).to_vec(),
             command => command.to_vec(),

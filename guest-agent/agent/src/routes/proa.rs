@@ -3,6 +3,7 @@
 use std::time::UNIX_EPOCH;
 
 use hyper::{Method, StatusCode};
+use proa_engine::xray::path::{self, PathOptions};
 use proa_protocol::proa::Health;
 
 use crate::server::{Answer, ApiError, Call, json};
@@ -11,6 +12,7 @@ use crate::server::{Answer, ApiError, Call, json};
 pub(super) async fn answer(method: &Method, path: &[&str], call: &Call) -> Answer {
     match (method.as_str(), path) {
         ("GET", ["health"]) => health(call).await,
+        ("GET", ["xray", container, "path"]) => request_path(call, container).await,
         _ => Err(ApiError::no_such_page()),
     }
 }
@@ -34,4 +36,15 @@ async fn health(call: &Call) -> Answer {
         running: running as u64,
     };
     json(StatusCode::OK, &health)
+}
+
+/// `GET /proa/v1/xray/{container}/path`
+async fn request_path(call: &Call, container: &str) -> Answer {
+    let options = PathOptions {
+        port: path::port(call.query.number("port")?)?,
+        udp: call.query.text("protocol") == "udp",
+        probe: call.query.truth_or("probe", true),
+    };
+    let path = call.engine().request_path(container, options).await?;
+    json(StatusCode::OK, &path)
 }

@@ -323,12 +323,13 @@ impl Rule {
             to: Some(FIRST),
         };
         let after = if family == Family::Ipv6 { 4 } else { 1 };
-        self.load(fields).step(lookup).step(Expression::Nat {
+        let translate = Expression::Nat {
             source: false,
             family,
             address: Some(FIRST),
             port: port.then_some(Register(after)),
-        })
+        };
+        self.load(fields).step(lookup).counter().step(translate)
     }
 
     /// The destination becomes this address, and this port.

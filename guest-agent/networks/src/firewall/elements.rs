@@ -6,7 +6,7 @@ use proa_kernel::nftables::{Batch, Element, Table, Value};
 
 use super::ruleset::{BRIDGES, INTERNAL, MASQUERADED, PORTS, PORTS_AT, SUBNETS, WITHIN};
 use crate::state::Translation;
-use crate::{Driver, Network, Protocol};
+use crate::{Driver, Network, Protocol, Published};
 
 /// An element, and the set it is in.
 pub(super) type Placed = (&'static str, Element);
@@ -34,25 +34,29 @@ pub(super) fn of_network(network: &Network) -> Vec<Placed> {
     placed
 }
 
+/// The map that a published port is in, and what is looked for there.
+pub(super) fn key(published: &Published) -> (&'static str, Vec<Value>) {
+    let family = usize::from(published.address.is_ipv6());
+    let protocol = Value::Byte(number(published.protocol));
+    let outside = Value::Port(published.port);
+    if published.address.is_unspecified() {
+        return (PORTS[family], vec![protocol, outside]);
+    }
+    let address = Value::Address(published.address);
+    (PORTS_AT[family], vec![address, protocol, outside])
+}
+
 /// What a published port is in; nothing where the kernel cannot translate it.
 pub(super) fn of_port(port: &Translation) -> Option<Placed> {
     let to = port.to?;
     let published = &port.published;
-    let family = usize::from(published.address.is_ipv6());
-    let protocol = Value::Byte(number(published.protocol));
-    let outside = Value::Port(published.port);
-    let (map, element) = if published.address.is_unspecified() {
-        (PORTS[family], Element::new([protocol, outside]))
-    } else {
-        let address = Value::Address(published.address);
-        (PORTS_AT[family], Element::new([address, protocol, outside]))
-    };
     // The kernel has no way from ::1 to another interface.
     if published.address == IpAddr::V6(std::net::Ipv6Addr::LOCALHOST) {
         return None;
     }
+    let (map, key) = key(published);
     let target = [Value::Address(to), Value::Port(published.inside)];
-    Some((map, element.with(target)))
+    Some((map, Element::new(key).with(target)))
 }
 
 /// Adds elements to a batch, those of one set together.

@@ -5,9 +5,11 @@
 
 mod elements;
 mod ruleset;
+mod trace;
 
 pub(crate) use elements::number;
 pub(crate) use ruleset::MARK;
+pub use trace::Traced;
 
 use std::sync::Mutex;
 

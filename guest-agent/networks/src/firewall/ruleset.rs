@@ -31,6 +31,8 @@ pub(super) const INTERNAL: &str = "internal";
 pub(super) const SUBNETS: [&str; 2] = ["subnets4", "subnets6"];
 /// Subnets that leave this host under its own address.
 pub(super) const MASQUERADED: [&str; 2] = ["masqueraded4", "masqueraded6"];
+/// The chain that translates published ports.
+pub(super) const PUBLISHED: &str = "published";
 /// Ports published on all addresses of this host, and where they lead to.
 pub(super) const PORTS: [&str; 2] = ["ports4", "ports6"];
 /// Ports published on one address.
@@ -59,7 +61,7 @@ fn map(name: &'static str, key: &'static [Type], to: &'static [Type]) -> Set<'st
     }
 }
 
-fn sets() -> [Set<'static>; 11] {
+pub(super) fn sets() -> [Set<'static>; 11] {
     use Type::{Interface, Ipv4, Ipv6, Port, Protocol};
     [
         set(BRIDGES, &[Interface]),
@@ -82,13 +84,13 @@ fn chains() -> [(&'static str, Option<Base>, Vec<Rule>); 7] {
     [
         // Before any translation: our bridges carry the host's 127.0.0.1, nobody else may pretend to be it.
         ("guard", base(Filter, Prerouting, priority::RAW), guard()),
-        ("published", None, published()),
+        (PUBLISHED, None, published()),
         ("allowed", None, allowed()),
         // From outside and from endpoints, to any address of this host.
         (
             "arriving",
             base(Nat, Prerouting, priority::DSTNAT),
-            vec![local().jump("published")],
+            vec![local().jump(PUBLISHED)],
         ),
         // From this host itself, `localhost` included.
         (
@@ -97,7 +99,7 @@ fn chains() -> [(&'static str, Option<Base>, Vec<Rule>); 7] {
             vec![
                 // The kernel has no way from ::1 to another interface; the reserved port's own socket answers there.
                 rule().is(DestinationIpv6, Ipv6Addr::LOCALHOST).accept(),
-                local().jump("published"),
+                local().jump(PUBLISHED),
             ],
         ),
         ("passing", base(Filter, Forward, BEFORE_OTHERS), passing()),
@@ -117,27 +119,28 @@ fn guard() -> Vec<Rule> {
     ]
 }
 
+/// Each bears the name of the map it asks, by which its counter is found.
 fn published() -> Vec<Rule> {
     vec![
-        rule().destination_from(
+        rule().comment(PORTS_AT[0]).destination_from(
             &[DestinationIpv4, Protocol, DestinationPort],
             PORTS_AT[0],
             Family::Ipv4,
             true,
         ),
-        of(Family::Ipv4).destination_from(
+        of(Family::Ipv4).comment(PORTS[0]).destination_from(
             &[Protocol, DestinationPort],
             PORTS[0],
             Family::Ipv4,
             true,
         ),
-        rule().destination_from(
+        rule().comment(PORTS_AT[1]).destination_from(
             &[DestinationIpv6, Protocol, DestinationPort],
             PORTS_AT[1],
             Family::Ipv6,
             true,
         ),
-        of(Family::Ipv6).destination_from(
+        of(Family::Ipv6).comment(PORTS[1]).destination_from(
             &[Protocol, DestinationPort],
             PORTS[1],
             Family::Ipv6,

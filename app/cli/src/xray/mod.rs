@@ -1,0 +1,3 @@
+//! Verbs about what the kernel really does for a container.
+
+pub(crate) mod path;
