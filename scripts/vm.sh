@@ -50,10 +50,13 @@ make_root() {
 # Programs that network tests ask what the kernel understood.
 add_witnesses() {
     local program library extensions=usr/lib/x86_64-linux-gnu/xtables
-    rm "$root/bin/ip" # busybox's has no details
-    for program in ip nft xtables-nft-multi; do
+    for program in ip tc nft dig curl nsenter unshare xtables-nft-multi; do
+        rm -f "$root/bin/$program" # busybox's has less
         add_program "$(command -v "$program")" usr/bin
     done
+    # Busybox's shell prefers its own programs to those on PATH.
+    rm "$root/bin/sh"
+    add_program "$(realpath /bin/sh)" bin sh
     ln -s xtables-nft-multi "$root/usr/bin/iptables-nft"
     mkdir -p "$root/$extensions"
     cp "/$extensions"/libxt_{standard,comment,conntrack,addrtype,MASQUERADE}.so "/$extensions"/libipt_*.so "$root/$extensions/" 2>/dev/null || true
