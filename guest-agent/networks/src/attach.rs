@@ -4,8 +4,9 @@ use std::os::fd::AsFd;
 
 use ipnet::IpNet;
 use proa_kernel::netlink::{
-    IpvlanMode, LinkChange, MacvlanMode, PortChange, Request, Route, SubLink, VethOptions,
+    self, IpvlanMode, LinkChange, MacvlanMode, PortChange, Request, Route, SubLink, VethOptions,
 };
+use rustix::io::Errno;
 
 use crate::interface::Interfaces;
 use crate::sandbox::FIRST_INTERFACE;
@@ -58,10 +59,11 @@ impl Attachment<'_> {
                 ..LinkChange::default()
             };
             let port = self.port();
-            self.host.run(&[
+            let joined = self.host.run(&[
                 Request::set(wire.host_index, &change),
                 Request::set_port(wire.host_index, &port),
-            ])?;
+            ]);
+            joined.map_err(|error| self.refused(error))?;
             let inside = Inside {
                 index: wire.index,
                 first: true,
@@ -109,10 +111,21 @@ impl Attachment<'_> {
             };
             match self.host.add_veth(&name, &options) {
                 Err(error) if error.is_present() && attempt < ATTEMPTS => {}
-                made => return made.map(|()| name).map_err(Error::from),
+                made => return made.map(|()| name).map_err(|error| self.refused(error)),
             }
         }
         Err(Error::Invalid("no name is left for an interface".into()))
+    }
+
+    /// A bridge has 1,023 ports (`BR_MAX_PORTS`), and says `EXFULL` to more.
+    fn refused(&self, error: netlink::Error) -> Error {
+        if error.source.raw_os_error() == Some(Errno::XFULL.raw_os_error()) {
+            return Error::Invalid(format!(
+                "network {} has as many endpoints as a bridge can hold",
+                self.network.name
+            ));
+        }
+        error.into()
     }
 
     fn attach_to_parent(

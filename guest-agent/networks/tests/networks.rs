@@ -145,6 +145,33 @@ fn a_bridge_that_was_there_stays() {
 }
 
 #[test]
+fn a_full_bridge_says_so() {
+    in_a_host_of_its_own(|| {
+        let fabric = fabric();
+        let web = network(1);
+        let made = fabric.create(&web).unwrap();
+        let route = proa_kernel::netlink::Route::open().unwrap();
+        let bridge = route.link_named(&made.interface).unwrap().unwrap();
+        for number in 0..1023 {
+            let options = proa_kernel::netlink::VethOptions {
+                master: Some(bridge.index),
+                peer_name: &format!("b{number}"),
+                ..Default::default()
+            };
+            route.add_veth(&format!("a{number}"), &options).unwrap();
+        }
+        for sandbox in [fabric.sandbox().unwrap(), fabric.bare_sandbox().unwrap()] {
+            let full = fabric.attach(&sandbox, &endpoint(&web, "one")).unwrap_err();
+            assert_eq!(
+                full.to_string(),
+                "network net1 has as many endpoints as a bridge can hold"
+            );
+        }
+        fabric.remove(&web.id).unwrap();
+    });
+}
+
+#[test]
 fn endpoints_without_a_bridge_see_one_another() {
     in_a_host_of_its_own(|| {
         let before = links();
