@@ -34,7 +34,7 @@ pub fn network(table: &mut Table) {
         ),
     ];
     for (what, streams) in [("1 stream", "1"), ("64 streams", MANY)] {
-        let published = |contender: &Contender| contender.from_host(&network, streams);
+        let published = |contender: &Contender| contender.to_published(&network, streams);
         compare(
             table,
             &format!("{BYTES} to a published port, {what}"),
@@ -258,7 +258,7 @@ impl Contender {
     }
 
     /// Seconds that a client on the host measured.
-    fn from_host(&self, network: &Network, streams: &str) -> f64 {
+    fn to_published(&self, network: &Network, streams: &str) -> f64 {
         let port = self.port.to_string();
         let mut client = network.host("iperf3");
         seconds(

@@ -174,7 +174,7 @@ fn is_untouched(upper: &Path) -> io::Result<bool> {
 fn now() -> Timestamps {
     let now = Timespec {
         tv_sec: 0,
-        tv_nsec: i64::from(rustix::fs::UTIME_NOW),
+        tv_nsec: rustix::fs::UTIME_NOW,
     };
     Timestamps {
         last_access: now,
