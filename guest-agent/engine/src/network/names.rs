@@ -32,7 +32,7 @@ pub(crate) fn of(
     record: &Record,
     settings: &EndpointSettings,
 ) -> Vec<String> {
-    if record.name == DEFAULT {
+    if record.name == DEFAULT || !record.is_wired() {
         return Vec::new();
     }
     let mut names = vec![definition.name.clone()];

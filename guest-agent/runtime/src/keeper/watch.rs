@@ -270,11 +270,32 @@ impl Keeper {
         None
     }
 
+    /// A new `serve` reads them as soon as it is up. Its queue is short, and nothing of this may be lost.
     fn hand_over_kept(&self) {
         for (name, fd) in &self.kept {
-            self.tell(&FromKeeper::Kept { name: name.clone() }, Some(fd));
+            self.tell_surely(&FromKeeper::Kept { name: name.clone() }, Some(fd));
         }
-        self.tell(&FromKeeper::Ready, None);
+        self.tell_surely(&FromKeeper::Ready, None);
+    }
+
+    fn tell_surely(&self, what: &FromKeeper, fd: Option<&OwnedFd>) {
+        if !self.tell(what, fd) && self.has_room() && !self.tell(what, fd) {
+            eprintln!("proa: keeper: the API server does not take what was kept for it");
+        }
+    }
+
+    /// Waits until `serve` can be told something; not if it is gone or stuck.
+    fn has_room(&self) -> bool {
+        let Some(control) = self.serve.control() else {
+            return false;
+        };
+        let patience = Timespec {
+            tv_sec: 5,
+            tv_nsec: 0,
+        };
+        let mut polled = [PollFd::from_borrowed_fd(control, PollFlags::OUT)];
+        let ready = rustix::event::poll(&mut polled, Some(&patience));
+        ready.is_ok_and(|count| count > 0) && polled[0].revents() == PollFlags::OUT
     }
 
     /// Never waits: a `serve` whose queue is full notices by its connections to the monitors.
