@@ -389,12 +389,10 @@ fn a_life_tells_the_events_that_docker_tells() {
     assert_same("events", &ours, &peer);
 }
 
-/// Networks come later, and with them their events; where `stop` stands among the others differs between versions of
-/// Docker itself.
+/// Where `stop` stands among the others differs between versions of Docker itself.
 fn is_compared(event: &Value) -> bool {
     let action = event["Action"].as_str().unwrap_or_default();
     match event["Type"].as_str() {
-        Some("network") => false,
         Some("volume") => !matches!(action, "mount" | "unmount"),
         _ => action != "stop",
     }

@@ -97,10 +97,17 @@ impl Task {
 
     /// Tells of the networks it has come to, or left.
     pub(super) fn tell_networks(&self, engine: &Engine, action: &str, place: &Place) {
-        for joint in &place.joints {
-            if let Ok(record) = engine.networks.find(&joint.endpoint.network) {
+        let tell = |network: &str| {
+            if let Ok(record) = engine.networks.find(network) {
                 engine.tell_network(action, &record, Some(&self.definition.id));
             }
+        };
+        let mode = self.definition.host.network_mode.as_str();
+        if place.joints.is_empty() && matches!(mode, "host" | "none") {
+            tell(mode);
+        }
+        for joint in &place.joints {
+            tell(&joint.endpoint.network);
         }
     }
 }
