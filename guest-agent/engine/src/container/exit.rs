@@ -85,8 +85,8 @@ impl Task {
         } else {
             self.enter(State::Exited(exit.clone()));
         }
-        self.tell_death(engine, &exit);
         self.tell_networks(engine, "disconnect", &running.place);
+        self.tell_death(engine, &exit);
         engine.execs.lost(&self.definition.id);
         if again {
             self.schedule(&exit);
