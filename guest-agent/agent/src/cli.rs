@@ -78,6 +78,9 @@ pub(crate) struct ServeArguments {
     /// The log driver of containers that name none.
     #[arg(long, value_name = "DRIVER")]
     pub log_driver: Option<String>,
+    /// Put no rule that lets packets of our networks pass into Docker's, ufw's or firewalld's
+    #[arg(long)]
+    pub leave_firewalls: bool,
     /// An option of that log driver. Repeatable.
     #[arg(long, value_name = "KEY=VALUE")]
     pub log_opt: Vec<String>,

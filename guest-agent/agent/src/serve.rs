@@ -113,6 +113,7 @@ async fn serve(
                 .unwrap_or_else(|| "json-file".into()),
             config: Some(settings.log_opts.clone()),
         },
+        foreign_firewalls: !settings.leave_firewalls,
     };
     let engine = Engine::open(config, images, inherited.keeper).await?;
     let server = Arc::new(Server::new(engine.clone()));

@@ -29,6 +29,8 @@ pub(crate) struct Settings {
     pub log_driver: Option<String>,
     /// Its options.
     pub log_opts: BTreeMap<String, String>,
+    /// Other firewalls on this host get no rule that lets packets of our networks pass.
+    pub leave_firewalls: bool,
     /// Demand certificates of clients that come by TCP.
     pub tlsverify: bool,
     /// The authority of the clients' certificates.
@@ -85,6 +87,7 @@ impl Settings {
                 .ok_or_else(|| BadSettings::LogOption(option.clone()))?;
             self.log_opts.insert(key.to_owned(), value.to_owned());
         }
+        self.leave_firewalls |= said.leave_firewalls;
         self.tlsverify |= said.tlsverify;
         self.tlscacert = said.tlscacert.or(self.tlscacert);
         self.tlscert = said.tlscert.or(self.tlscert);

@@ -45,6 +45,8 @@ pub struct Config {
     pub run: PathBuf,
     /// The log driver of containers that name none, and its options.
     pub log: LogConfig,
+    /// Whether other firewalls on this host get a rule that lets packets of its networks pass.
+    pub foreign_firewalls: bool,
 }
 
 /// The engine. Cheap to share: always behind an [`Arc`].
@@ -82,7 +84,7 @@ impl Engine {
         let keeper = pollable::watch(keeper).context(|| "listen to the keeper".into())?;
         let keeper = Arc::new(keeper);
         let kept = kept(&keeper).await?;
-        let settings = network::settings::of_engine(&config.root);
+        let settings = network::settings::of_engine(&config.root, config.foreign_firewalls);
         let networks = Networks::open(settings, Arc::clone(&keeper), db.clone(), &stored.networks)?;
         let engine = Arc::new(Engine {
             host: Host::look(&cgroups),

@@ -195,6 +195,23 @@ pub(super) fn access(run: &Path) -> Vec<Finding> {
     vec![group, Finding::good("engine", engine)]
 }
 
+/// Firewalls beside ours, which may drop what ours lets pass.
+pub(super) fn firewalls(root: &Path) -> Vec<Finding> {
+    let name = "other firewalls";
+    match proa_engine::in_other_firewalls(root) {
+        Ok(told) if told.is_empty() => vec![Finding::good(name, "none")],
+        Ok(told) => told
+            .into_iter()
+            .map(|sentence| Finding::good(name, sentence))
+            .collect(),
+        Err(error) => vec![Finding::less(
+            name,
+            error.told(),
+            "check that this kernel has nf_tables, and that doctor runs as root",
+        )],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -65,6 +65,7 @@ fn examine(root: &Path, run: &Path) -> Vec<Finding> {
     findings.extend(host::features());
     findings.extend(storage::examine(root));
     findings.extend(host::access(run));
+    findings.extend(host::firewalls(root));
     findings
 }
 

@@ -2,9 +2,10 @@
 
 use std::{net::IpAddr, path::Path};
 
-use proa_networks::{BridgeOptions, Driver, Settings};
+use proa_networks::{BridgeOptions, Driver, Fabric, Settings};
 use proa_protocol::TextMap;
 
+use super::translate;
 use crate::{Error, Kind, Result};
 
 /// Where the service keeps its state. An engine elsewhere is a second one on its host.
@@ -25,8 +26,11 @@ const OLD_MTU: &str = "com.docker.network.mtu";
 pub(crate) const INTERFACE: &str = "com.docker.network.endpoint.ifname";
 
 /// Names that tell this engine's interfaces and rules from those of another on the same host.
-pub(crate) fn of_engine(root: &Path) -> Settings {
-    let usual = Settings::default();
+pub(crate) fn of_engine(root: &Path, foreign_firewalls: bool) -> Settings {
+    let usual = Settings {
+        foreign_firewalls,
+        ..Settings::default()
+    };
     if root == Path::new(USUAL_ROOT) {
         return usual;
     }
@@ -41,6 +45,13 @@ pub(crate) fn of_engine(root: &Path) -> Settings {
         engine: root,
         ..usual
     }
+}
+
+/// What the engine that lives in `root` has in other firewalls of this host, and what is missing there.
+pub fn in_other_firewalls(root: &Path) -> Result<Vec<String>> {
+    Fabric::open(of_engine(root, true))
+        .and_then(|fabric| fabric.foreign_firewalls())
+        .map_err(translate)
 }
 
 /// The options that Docker shows of its default network.
@@ -153,9 +164,12 @@ mod tests {
 
     #[test]
     fn two_engines_on_one_host_have_names_of_their_own() {
-        let (a, b) = (of_engine(Path::new("/a")), of_engine(Path::new("/b")));
+        let (a, b) = (
+            of_engine(Path::new("/a"), true),
+            of_engine(Path::new("/b"), true),
+        );
         assert_ne!(a.table, b.table);
         assert!(a.prefix.len() <= 4 && a.prefix != b.prefix);
-        assert_eq!(of_engine(Path::new(USUAL_ROOT)).table, "proa");
+        assert_eq!(of_engine(Path::new(USUAL_ROOT), true).table, "proa");
     }
 }
