@@ -35,6 +35,7 @@ mod ps;
 mod registry;
 mod rootfs;
 mod stats;
+mod user_ids;
 mod users;
 pub mod volumes;
 

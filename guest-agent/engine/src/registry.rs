@@ -6,7 +6,13 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use crate::{Container, Engine, Error, Kind, Result, container::Shared, engine::lock, id::Id};
+use crate::{
+    Container, Engine, Error, Kind, Result,
+    container::Shared,
+    engine::lock,
+    id::Id,
+    user_ids::{self, IdRange},
+};
 
 /// Every container of the engine.
 #[derive(Default)]
@@ -17,6 +23,8 @@ struct Entries {
     by_id: BTreeMap<Id, Arc<Shared>>,
     /// Names are taken before their containers exist.
     names: HashMap<String, Id>,
+    /// So are the ids of user namespaces.
+    ranges: BTreeMap<Id, IdRange>,
 }
 
 impl Registry {
@@ -33,11 +41,21 @@ impl Registry {
         Ok(())
     }
 
+    /// Takes ids of the host for the user namespace of a container to be.
+    pub(crate) fn reserve_ids(&self, id: &Id, size: u32) -> Result<IdRange> {
+        let granted = user_ids::granted();
+        let mut entries = lock(&self.0);
+        let range = user_ids::pick(size, &granted, &entries.ranges)?;
+        entries.ranges.insert(id.clone(), range);
+        Ok(range)
+    }
+
     /// Gives a name back, if it is this container's.
     pub(crate) fn release(&self, name: &str, id: &Id) {
         let mut entries = lock(&self.0);
         if entries.names.get(name) == Some(id) {
             entries.names.remove(name);
+            entries.ranges.remove(id);
         }
     }
 
@@ -55,7 +73,11 @@ impl Registry {
             engine: Arc::downgrade(engine),
             health: Mutex::default(),
         });
+        let ids = shared.line.published.borrow().definition.ids;
         let mut entries = lock(&self.0);
+        if let Some(ids) = ids {
+            entries.ranges.insert(id.clone(), ids);
+        }
         entries.names.insert(name, id.clone());
         entries.by_id.insert(id, Arc::clone(&shared));
         Container(shared)
@@ -65,6 +87,7 @@ impl Registry {
     pub(crate) fn remove(&self, id: &Id) {
         let mut entries = lock(&self.0);
         entries.by_id.remove(id);
+        entries.ranges.remove(id);
         entries.names.retain(|_, owner| owner != id);
     }
 

@@ -70,3 +70,40 @@ fn an_update_and_a_rename_at_once_both_count() {
     }
     engine.agent.assert_nothing_left();
 }
+
+#[test]
+fn an_image_can_be_mounted_with_all_its_layers() {
+    let engine = Engine::start();
+    let image = crate::support::Image::empty()
+        .layer(|files| {
+            files
+                .folder("etc/", 0o755)
+                .file("etc/lower", 0o644, b"1")
+                .file("etc/gone", 0o644, b"x")
+        })
+        .layer(|files| {
+            files
+                .folder("etc/", 0o755)
+                .file("etc/upper", 0o644, b"2")
+                .whiteout("etc/gone")
+        });
+    let other = engine.agent.load(&image);
+    for (users, subpath) in [("", ""), ("auto", ""), ("", "etc")] {
+        let options = json!({ "Subpath": subpath });
+        let mount = json!({ "Type": "image", "Source": other, "Target": "/other", "ImageOptions": options });
+        let host = json!({ "Mounts": [mount], "UsernsMode": users });
+        let script = "cd /other; [ -d etc ] && cd etc; cat lower upper; ls; stat -c %u lower; touch x || echo refused";
+        let (code, told) = engine.run(script, &host);
+        let words: Vec<&str> = told
+            .split_whitespace()
+            .filter(|word| !word.contains(':'))
+            .collect();
+        assert_eq!(
+            (code, &words[..3]),
+            (0, &["12lower", "upper", "0"][..]),
+            "{told}"
+        );
+        assert!(told.contains("refused"), "{told}");
+    }
+    engine.agent.assert_nothing_left();
+}

@@ -16,3 +16,4 @@ mod lifecycle;
 mod limits;
 mod networks;
 mod traces;
+mod users;

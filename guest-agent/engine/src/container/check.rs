@@ -3,7 +3,7 @@
 use proa_protocol::{ContainerConfig, HostConfig, RestartPolicy};
 
 use super::signal;
-use crate::{Error, Result};
+use crate::{Error, Result, user_ids};
 
 /// The least memory a container can start with.
 const MINIMUM_MEMORY: i64 = 6 << 20;
@@ -115,6 +115,28 @@ fn process(config: &ContainerConfig) -> Result<()> {
     Ok(())
 }
 
+/// What a user namespace of one's own has no rights in.
+fn own_user_namespace(host: &HostConfig) -> Result<()> {
+    if host.privileged {
+        return Err(Error::bad(
+            "privileged mode is incompatible with user namespaces.  You must run the container in the host namespace \
+             when running privileged mode",
+        ));
+    }
+    let foreign = |mode: &str| mode == "host" || mode.starts_with("container:");
+    let shared = [
+        (host.network_mode == "host", "the host's network"),
+        (foreign(&host.pid_mode), "a PID"),
+        (foreign(&host.ipc_mode), "an IPC"),
+    ];
+    match shared.iter().find(|(shared, _)| *shared) {
+        Some((_, what)) => Err(Error::bad(format!(
+            "cannot share {what} namespace when user namespaces are enabled"
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// Namespaces shared with the host or another container, and what does not go with them.
 fn modes(config: &ContainerConfig, host: &HostConfig) -> Result<()> {
     let shared =
@@ -132,8 +154,8 @@ fn modes(config: &ContainerConfig, host: &HostConfig) -> Result<()> {
     if !matches!(host.cgroupns_mode.as_str(), "" | "host" | "private") {
         return invalid("cgroup namespace", &host.cgroupns_mode);
     }
-    if !matches!(host.userns_mode.as_str(), "" | "host") && !host.userns_mode.starts_with("auto") {
-        return invalid("USER", &host.userns_mode);
+    if user_ids::wanted(&host.userns_mode)?.is_some() {
+        own_user_namespace(host)?;
     }
     if host.uts_mode == "host" && !config.hostname.is_empty() {
         return Err(Error::bad("conflicting options: hostname and the UTS mode"));

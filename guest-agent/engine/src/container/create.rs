@@ -25,6 +25,7 @@ use crate::{
     network::{connect, join, ports},
     rootfs::Layers,
     spec::{self, request},
+    user_ids,
 };
 
 impl Engine {
@@ -126,6 +127,9 @@ impl Engine {
             mut models,
         } = draft;
         defaults::container(&mut config, &host, made.id.short(), &self.host.name);
+        let ids = user_ids::wanted(&host.userns_mode)?;
+        let ids = ids.map(|size| self.containers.reserve_ids(&made.id, size));
+        let ids = ids.transpose()?;
         let hold = self.images().hold(image.id())?;
         let folder = self.paths.container(&made.id);
         self.spares
@@ -148,6 +152,7 @@ impl Engine {
             endpoints,
             left_its_network: false,
             mounts,
+            ids,
             models: OnceLock::new(),
         };
         models.0.hostname = Some(definition.config.hostname.clone());

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use proa_protocol::{ContainerConfig, EndpointSettings, HostConfig, models};
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, id::Id};
+use crate::{Result, id::Id, user_ids::IdRange};
 
 /// What a container is. Only its name, its limits and its restart policy ever change.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub(crate) struct Definition {
     #[serde(default)]
     pub(crate) left_its_network: bool,
     pub(crate) mounts: Vec<Mounted>,
+    /// The host's ids that it has, in a user namespace of its own.
+    #[serde(default)]
+    pub(crate) ids: Option<IdRange>,
     /// The configurations as the types that specs are written from, once they were needed.
     #[serde(skip)]
     pub(crate) models: OnceLock<Arc<Models>>,
@@ -180,6 +183,7 @@ pub(crate) mod tests {
             endpoints: BTreeMap::new(),
             left_its_network: false,
             mounts: Vec::new(),
+            ids: None,
             models: OnceLock::new(),
         }
     }

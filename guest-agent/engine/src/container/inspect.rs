@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, path::Path};
 
 use proa_protocol::{
-    ContainerInspect, ContainerState, EndpointSettings, GraphDriver, MountPoint, NetworkSettings,
-    TextMap,
+    ContainerInspect, ContainerState, EndpointSettings, GraphDriver, IdMappings, MountPoint,
+    NetworkSettings, TextMap,
 };
 
 use super::{
@@ -21,6 +21,7 @@ use crate::{
     engine::lock,
     error::Context,
     network::{DEFAULT, Joint, names, ports},
+    user_ids::IdRange,
 };
 
 impl Container {
@@ -106,10 +107,19 @@ fn document(engine: &Engine, seen: &Published) -> ContainerInspect {
         app_armor_profile: apparmor(engine, definition),
         host_config: definition.host.clone(),
         graph_driver: graph_driver(definition, &folder),
+        id_mappings: definition.ids.map(id_mappings),
         mounts: mount_points(definition),
         config,
         network_settings: network_settings(engine, seen),
         ..ContainerInspect::default()
+    }
+}
+
+fn id_mappings(ids: IdRange) -> IdMappings {
+    let map = vec![format!("0:{}:{}", ids.first, ids.size)];
+    IdMappings {
+        uid_map: map.clone(),
+        gid_map: map,
     }
 }
 

@@ -338,6 +338,9 @@ pub(crate) fn write_spec(engine: &Engine, definition: &Definition, root: &Overla
     let groups = definition.host.group_add.as_deref().unwrap_or_default();
     let folder = engine.paths.container(&definition.id);
     let cgroup = cgroup_path(definition)?;
+    let refused = |error: spec::SpecError| Error::bad(error.to_string());
+    let id_maps = definition.ids.map(spec::IdMaps::of).transpose();
+    let id_maps = id_maps.map_err(refused)?;
     let input = spec::Input {
         id: definition.id.as_str(),
         config,
@@ -351,11 +354,11 @@ pub(crate) fn write_spec(engine: &Engine, definition: &Definition, root: &Overla
         devices: &engine.devices(host)?,
         // Compiled apart, see [`Engine::filter`].
         seccomp: None,
-        id_maps: None,
+        id_maps: id_maps.as_ref(),
         machine: &engine.host.machine,
         root: &PathBuf::from("rootfs"),
     };
-    spec::build(&input).map_err(|error| Error::bad(error.to_string()))
+    spec::build(&input).map_err(refused)
 }
 
 pub(crate) fn plan(

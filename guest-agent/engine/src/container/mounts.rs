@@ -239,11 +239,11 @@ pub(super) fn ready(engine: &Engine, definition: &Definition) -> Result<Vec<Moun
     definition
         .mounts
         .iter()
-        .map(|mount| ready_one(engine, definition, mount))
+        .map(|mount| ready_one(engine, mount))
         .collect()
 }
 
-fn ready_one(engine: &Engine, definition: &Definition, mount: &Mounted) -> Result<MountPoint> {
+fn ready_one(engine: &Engine, mount: &Mounted) -> Result<MountPoint> {
     let path = |source: PathBuf, propagation: &str, recursive, writable_beneath| Origin::Path {
         source,
         beneath: None,
@@ -291,15 +291,14 @@ fn ready_one(engine: &Engine, definition: &Definition, mount: &Mounted) -> Resul
             image,
             subpath,
         } => {
-            let found = engine.images().find(image)?;
+            let lowers = engine.images().find(image)?.lowers().to_vec();
             let wanted = subpath.as_deref().unwrap_or("/");
-            let _ = definition;
-            path(
-                beneath(found.lowers(), wanted, reference)?.path,
-                "rprivate",
-                true,
-                false,
-            )
+            let found = beneath(&lowers, wanted, reference)?;
+            let below = found.name.strip_prefix("/").unwrap_or(&found.name);
+            Origin::Layers(proa_runtime::plan::Layers {
+                lowers,
+                beneath: Some(below.to_owned()).filter(|below| *below != *""),
+            })
         }
     };
     Ok(MountPoint {

@@ -24,7 +24,7 @@ pub use devices::Node;
 pub use limits::resources;
 pub use mounts::{MountPoint, Origin};
 pub(crate) use namespaces::leave_out_network_defaults;
-pub use namespaces::{Joined, Shared};
+pub use namespaces::{IdMaps, Joined, Shared};
 pub use process::{User, capability_sets, environment, rlimits, with_home};
 pub use security::{Seccomp, SecurityOptions, default_paths};
 

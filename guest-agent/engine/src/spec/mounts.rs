@@ -6,9 +6,12 @@
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Mount, MountBuilder};
-use proa_runtime::plan::BENEATH;
+use proa_runtime::plan::{BENEATH, Layers, OPTIONAL_IDS};
 
-use super::{Input, SpecError, namespaces::Shared};
+use super::{
+    Input, SpecError,
+    namespaces::{IdMaps, Shared},
+};
 
 /// The default size of `/dev/shm`, in bytes.
 pub const SHM_SIZE: i64 = 64 << 20;
@@ -40,6 +43,8 @@ pub enum Origin {
         /// With `read_only`: what is mounted beneath stays writable.
         writable_beneath: bool,
     },
+    /// The layers of an image, over one another.
+    Layers(Layers),
     /// Memory, with mount options (`size=…`, `mode=…`).
     Tmpfs {
         /// As given to the file system.
@@ -66,7 +71,22 @@ pub(super) fn list(input: &Input<'_>, privileged: bool) -> Result<Vec<Mount>, Sp
     for mount in asked {
         list.push(user_mount(mount)?);
     }
+    if let Some(maps) = input.id_maps {
+        list.iter_mut().for_each(|mount| map_ids(mount, maps));
+    }
     Ok(list)
+}
+
+/// What comes from the host shows its files as those of the same ids inside, where its file system can.
+fn map_ids(mount: &mut Mount, maps: &IdMaps) {
+    if mount.typ().as_deref() != Some("bind") {
+        return;
+    }
+    mount.set_uid_mappings(Some(maps.uid.clone()));
+    mount.set_gid_mappings(Some(maps.gid.clone()));
+    if let Some(options) = mount.options_mut() {
+        options.push(OPTIONAL_IDS.to_owned());
+    }
 }
 
 fn same(a: &str, b: &str) -> bool {
@@ -203,6 +223,11 @@ fn user_mount(mount: &MountPoint) -> Result<Mount, SpecError> {
                 .options(options)
                 .build()?
         }
+        Origin::Layers(layers) => builder
+            .typ("overlay")
+            .source("overlay")
+            .options(layers.options())
+            .build()?,
         Origin::Tmpfs { options } => {
             let mut all = words("noexec,nosuid,nodev");
             // What the user says wins over the defaults it contradicts.
@@ -227,7 +252,7 @@ pub(super) fn root_propagation(mounts: &[MountPoint]) -> Option<&'static str> {
     let spreads = |wanted: &str| {
         mounts.iter().any(|mount| match &mount.origin {
             Origin::Path { propagation, .. } => propagation.trim_start_matches('r') == wanted,
-            Origin::Tmpfs { .. } => false,
+            Origin::Tmpfs { .. } | Origin::Layers(_) => false,
         })
     };
     if spreads("shared") {

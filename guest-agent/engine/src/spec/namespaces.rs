@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{
-    LinuxIdMapping, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, Spec,
+    LinuxIdMapping, LinuxIdMappingBuilder, LinuxNamespace, LinuxNamespaceBuilder,
+    LinuxNamespaceType, Spec,
 };
 use proa_protocol::models::{HostConfig, HostConfigCgroupnsModeEnum};
 
 use super::SpecError;
+use crate::user_ids::IdRange;
 
 /// Where one namespace comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +46,21 @@ pub struct IdMaps {
     pub uid: Vec<LinuxIdMapping>,
     /// Groups.
     pub gid: Vec<LinuxIdMapping>,
+}
+
+impl IdMaps {
+    /// A whole range of the host's, for users and groups from 0 on.
+    pub(crate) fn of(range: IdRange) -> Result<Self, SpecError> {
+        let map = LinuxIdMappingBuilder::default()
+            .container_id(0_u32)
+            .host_id(range.first)
+            .size(range.size)
+            .build()?;
+        Ok(Self {
+            uid: vec![map],
+            gid: vec![map],
+        })
+    }
 }
 
 /// The spec's namespace list. A type that is not in it is the host's.

@@ -98,9 +98,17 @@ documents! {
         pub size_root_fs: Option<i64>,
         #[serde(skip_serializing_if = "Option::is_none")]
         pub image_manifest_descriptor: Option<Descriptor>,
+        #[serde(rename = "IDMappings", skip_serializing_if = "Option::is_none")]
+        pub id_mappings: Option<IdMappings>,
         pub mounts: Vec<MountPoint>,
         pub config: ContainerConfig,
         pub network_settings: NetworkSettings,
+    }
+
+    /// Which ids of the host a container has in a user namespace of its own: `inside:outside:how many`, Podman's way.
+    pub struct IdMappings {
+        pub uid_map: Vec<String>,
+        pub gid_map: Vec<String>,
     }
 
     /// How a container is.

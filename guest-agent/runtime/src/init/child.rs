@@ -201,14 +201,22 @@ fn prepare_session(plan: &Plan) -> Result<(), StartError> {
     if let Some(name) = &plan.domainname {
         rustix::system::setdomainname(name.as_bytes()).during(Step::Hostname, name)?;
     }
+    let foreign = plan.namespaces.network_is_foreign();
     for (path, value) in &plan.sysctls {
-        mounts::write(&Path::new("/proc/sys").join(path), value)
-            .during(Step::Sysctl, path.replace('/', "."))?;
+        if !(foreign && path.starts_with(super::NETWORK_SETTINGS)) {
+            set(path, value)?;
+        }
     }
     if !new.contains(Namespaces::USER) {
         credentials::score(None, &plan.process)?;
     }
     credentials::label(&plan.process)
+}
+
+/// Writes a kernel setting, named as below `/proc/sys`.
+pub(super) fn set(path: &str, value: &str) -> Result<(), StartError> {
+    let file = Path::new("/proc/sys").join(path);
+    mounts::write(&file, value).during(Step::Sysctl, path.replace('/', "."))
 }
 
 fn join_keyring(plan: &Plan) -> Result<(), StartError> {

@@ -129,7 +129,8 @@ pub(super) fn own_stdio(plan: &ProcessPlan) {
     let _ = own(io::stderr().as_fd(), plan.uid);
 }
 
-fn own(fd: BorrowedFd<'_>, uid: u32) -> io::Result<()> {
+/// Gives a stream to a user, unless it is the null device.
+pub(super) fn own(fd: BorrowedFd<'_>, uid: u32) -> io::Result<()> {
     let stat = rustix::fs::fstat(fd)?;
     let null = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
         && stat.st_rdev == rustix::fs::makedev(1, 3);

@@ -50,12 +50,14 @@ fn join_each(joins: &[(Namespaces, OwnedFd)]) -> Result<(), StartError> {
         .try_for_each(|(kind, fd)| namespace::enter(fd, **kind).during(Step::JoinNamespace, ""))
 }
 
-/// Makes the process through a helper. `prepare` is done while the caller's namespaces are still around it; `run` is its life; it inherits the channel that the caller keeps the other end of.
+/// Makes the process through a helper. `prepare` is done while the caller's namespaces are still around it; `joined` is done as soon
+/// as it has joined what is to be joined; `run` is its life; it inherits the channel that the caller keeps the other end of.
 pub(super) fn clone_beside(
     target: &Target<'_>,
     options: &CloneOptions<'_>,
     theirs: Channel,
     prepare: impl FnOnce() -> Result<(), StartError>,
+    joined: impl FnOnce() -> Result<(), StartError>,
     run: impl FnOnce(Channel),
 ) -> Result<OwnedFd, StartError> {
     match process::clone3(&CloneOptions::default()).during(Step::Clone, "helper")? {
@@ -66,7 +68,10 @@ pub(super) fn clone_beside(
         Cloned::Child => {
             // Nobody inside may look into this process while it holds the host's descriptors.
             let _ = process::set_dumpable(false);
-            let made = prepare().and_then(|()| target.join()).and_then(|()| {
+            let ready = prepare()
+                .and_then(|()| target.join())
+                .and_then(|()| joined());
+            let made = ready.and_then(|()| {
                 process::clone3(&CloneOptions {
                     sibling: true,
                     ..*options

@@ -88,6 +88,7 @@ pub fn spawn(plan: &Plan, fds: &SpawnFds<'_>) -> Result<Spawned, StartError> {
         Root::Overlay(_) => Some(sources.root.try_clone().during(Step::Root, "")?),
         Root::Plain(_) => None,
     };
+    own_outputs(plan, fds);
     let (ours, theirs) = Channel::pair()?;
     // Cgroup and time namespaces are made by the child once it is where they are to begin.
     let namespaces = plan
@@ -101,7 +102,14 @@ pub fn spawn(plan: &Plan, fds: &SpawnFds<'_>) -> Result<Spawned, StartError> {
     };
     let cloned = if needs_helper(plan, &joins) {
         let run = |channel| child::run(plan, sources, &[], fds, channel);
-        let helper = join::clone_beside(&Target::Each(&joins), &options, theirs, || Ok(()), run)?;
+        let helper = join::clone_beside(
+            &Target::Each(&joins),
+            &options,
+            theirs,
+            || Ok(()),
+            || set_network(plan),
+            run,
+        )?;
         join::cloned(&ours, &helper)?
     } else {
         match process::clone3(&options).during(Step::Clone, "")? {
@@ -143,7 +151,7 @@ pub fn spawn_exec(
         credentials::label(&plan.process)
     };
     let target = Target::Process(init, kinds);
-    let helper = join::clone_beside(&target, &options, theirs, prepare, run)?;
+    let helper = join::clone_beside(&target, &options, theirs, prepare, || Ok(()), run)?;
     let cloned = join::cloned(&ours, &helper)?;
     finish(cloned, None, &ours, None, &plan.process)
 }
@@ -157,6 +165,32 @@ pub fn release(path: &Path) -> Result<(), StartError> {
             Some((FromInit::Failed(error), _)) => return Err(error),
             Some(_) => {}
         }
+    }
+}
+
+/// Settings of a network namespace that nobody in the new user namespace may write.
+fn set_network(plan: &Plan) -> Result<(), StartError> {
+    if !plan.namespaces.network_is_foreign() {
+        return Ok(());
+    }
+    let settings = plan.sysctls.iter();
+    settings
+        .filter(|(path, _)| path.starts_with(NETWORK_SETTINGS))
+        .try_for_each(|(path, value)| child::set(path, value))
+}
+
+/// Where the settings of a network namespace are, below `/proc/sys`.
+const NETWORK_SETTINGS: &str = "net/";
+
+/// What outputs belong to as long as nobody has said more: a user namespace's root may not take what is the host's.
+fn own_outputs(plan: &Plan, fds: &SpawnFds<'_>) {
+    let Some(maps) = &plan.namespaces.maps else {
+        return;
+    };
+    let uid = maps.outside(plan.process.uid, plan.process.gid).0;
+    for fd in [fds.stdin, fds.stdout, fds.stderr].into_iter().flatten() {
+        // Nothing depends on it where it cannot be.
+        let _ = credentials::own(fd, uid);
     }
 }
 

@@ -56,7 +56,12 @@ fn place_new(root: BorrowedFd<'_>, plan: &MountPlan, system: &FileSystem) -> io:
         "proc" | "sysfs" => plain_directory(root, &plan.target)?,
         _ => resolve::locate_or_make(root, &plan.target, Kind::Directory)?,
     };
-    let mounted = make(system, plan.set, covers.then(|| target.as_fd()))?;
+    let mounted = match make(system, plan.set, covers.then(|| target.as_fd())) {
+        Err(error) if system.fstype == "sysfs" && error.raw_os_error() == Some(libc::EPERM) => {
+            hosts_sysfs(plan.set)?
+        }
+        other => other?,
+    };
     if system.copy_up {
         tree::copy_tree(&target, &mounted, &|uid, gid| (uid, gid))?;
     }
@@ -72,6 +77,17 @@ fn place_new(root: BorrowedFd<'_>, plan: &MountPlan, system: &FileSystem) -> io:
         )?;
     }
     Ok(())
+}
+
+/// The host's, read-only: a new one is for those whose user namespace owns the network namespace that it shows.
+fn hosts_sysfs(attributes: u64) -> io::Result<OwnedFd> {
+    let tree = mount::clone_path(c"/sys", true)?;
+    let change = Change {
+        set: attributes | attribute::RDONLY,
+        ..Change::default()
+    };
+    mount::change(&tree, &change, true)?;
+    Ok(tree)
 }
 
 fn plain_directory(root: BorrowedFd<'_>, path: &Path) -> io::Result<OwnedFd> {

@@ -17,7 +17,7 @@ use proa_kernel::{resolve, tree};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::MountFlags;
 
-use crate::plan::{IdMap, IdMaps, Overlay};
+use crate::plan::{IdMaps, Overlay};
 
 /// Longest string that the mount API takes.
 const LONGEST: usize = 255;
@@ -112,25 +112,13 @@ fn copy_layers(overlay: &Overlay, maps: &IdMaps) -> io::Result<Vec<PathBuf>> {
             let part = folder.join("part");
             remove_tree(&part)?;
             std::fs::create_dir_all(&part)?;
-            let owners = |uid, gid| (outside(&maps.uids, uid), outside(&maps.gids, gid));
+            let owners = |uid, gid| maps.outside(uid, gid);
             tree::copy_tree(File::open(lower)?, File::open(&part)?, &owners)?;
             std::fs::rename(&part, &copy)?;
         }
         copies.push(copy);
     }
     Ok(copies)
-}
-
-/// Who the host calls nobody: `/proc/sys/kernel/overflowuid`'s default.
-const NOBODY: u32 = 65534;
-
-fn outside(maps: &[IdMap], id: u32) -> u32 {
-    maps.iter()
-        .find_map(|map| {
-            let offset = id.checked_sub(map.inside).filter(|at| *at < map.length)?;
-            map.outside.checked_add(offset)
-        })
-        .unwrap_or(NOBODY)
 }
 
 /// Directories to be mounted over one another.

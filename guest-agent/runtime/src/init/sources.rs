@@ -157,8 +157,7 @@ fn bind_source(bind: &Bind, plan: &MountPlan) -> Result<OwnedFd, StartError> {
     let tree = clone_source(bind).during_on(Step::MountSource, &bind.path)?;
     change(tree.as_fd(), plan).during_on(Step::Mount, &plan.target)?;
     if let Some(maps) = &bind.id_maps {
-        map_bind(tree.as_fd(), maps, bind.id_maps_recursive)
-            .during_on(Step::MapIds, &plan.target)?;
+        map_bind(tree.as_fd(), maps, bind).during_on(Step::MapIds, &plan.target)?;
     }
     Ok(tree)
 }
@@ -174,16 +173,23 @@ fn clone_source(bind: &Bind) -> io::Result<OwnedFd> {
     mount::clone_tree(found, c"", bind.recursive)
 }
 
-fn map_bind(tree: BorrowedFd<'_>, maps: &IdMaps, recursive: bool) -> io::Result<()> {
+fn map_bind(tree: BorrowedFd<'_>, maps: &IdMaps, bind: &Bind) -> io::Result<()> {
     let namespace = id_namespace(maps)?;
-    mount::change(
-        tree,
-        &Change {
-            user_namespace: Some(namespace.as_fd()),
-            ..Change::default()
-        },
-        recursive,
-    )
+    let change = Change {
+        user_namespace: Some(namespace.as_fd()),
+        ..Change::default()
+    };
+    if !bind.id_maps_optional {
+        return mount::change(tree, &change, bind.id_maps_recursive);
+    }
+    // As much as can be: all that is mounted there, the first, nothing.
+    if bind.recursive && mount::change(tree, &change, true).is_ok() {
+        return Ok(());
+    }
+    match mount::change(tree, &change, false) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EPERM)) => Ok(()),
+        other => other,
+    }
 }
 
 /// Applies a mount's attributes and propagation, in as few calls as their scopes allow.

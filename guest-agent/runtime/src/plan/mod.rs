@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use build::own_namespaces;
 pub use error::PlanError;
 pub use hooks::{Hook, Hooks};
-pub use mounts::{BENEATH, Bind, FileSystem, Layers, MountPlan, MountSource};
+pub use mounts::{BENEATH, Bind, FileSystem, Layers, MountPlan, MountSource, OPTIONAL_IDS};
 pub use namespaces::{IdMap, IdMaps, Join, NamespacePlan};
 pub use process::{
     Capabilities, IoPriority, ProcessPlan, Rlimit, SchedulerPlan, SeccompPlan, TerminalPlan,

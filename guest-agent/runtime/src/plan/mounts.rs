@@ -51,6 +51,9 @@ pub enum MountSource {
 /// The option of a bind that names a folder of its source, as `mount(8)` has it.
 pub const BENEATH: &str = "X-mount.subdir";
 
+/// The option of a bind with id maps that they may be left out where its file system has no idmapped mounts.
+pub const OPTIONAL_IDS: &str = "X-proa.idmap";
+
 /// A bind mount.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bind {
@@ -64,6 +67,8 @@ pub struct Bind {
     pub id_maps: Option<IdMaps>,
     /// The id maps hold for the mounts below it too.
     pub id_maps_recursive: bool,
+    /// Without them where the file system cannot: its files are nobody's there.
+    pub id_maps_optional: bool,
 }
 
 /// Layers shown over one another, read-only: an overlay without a directory for changes.
@@ -189,6 +194,7 @@ fn bind_source(mount: &Mount, sorted: &Sorted, bundle: &Path) -> Result<Bind, Pl
         recursive: sorted.flags.contains(Flags::RECURSIVE),
         id_maps: IdMaps::from_spec(mount.uid_mappings().as_ref(), mount.gid_mappings().as_ref()),
         id_maps_recursive: sorted.flags.contains(Flags::RECURSIVE_IDMAP),
+        id_maps_optional: sorted.options.iter().any(|(key, _)| key == OPTIONAL_IDS),
     })
 }
 

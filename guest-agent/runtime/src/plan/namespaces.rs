@@ -42,6 +42,14 @@ impl NamespacePlan {
         self.new_kinds() | self.joined_kinds() | Namespaces::from_bits(self.given)
     }
 
+    /// Whether the network namespace is somebody else's, and the user namespace its own: it has no rights there.
+    pub fn network_is_foreign(&self) -> bool {
+        let new = self.new_kinds();
+        new.contains(Namespaces::USER)
+            && !new.contains(Namespaces::NET)
+            && self.own_kinds().contains(Namespaces::NET)
+    }
+
     /// A namespace that was to be made comes with the launch instead, made already.
     pub fn give(&mut self, kind: Namespaces) {
         self.new &= !kind.bits();
@@ -88,7 +96,22 @@ impl From<&IdMap> for Range {
     }
 }
 
+/// Who the host calls nobody: `/proc/sys/kernel/overflowuid`'s default.
+const NOBODY: u32 = 65534;
+
 impl IdMaps {
+    /// A user and a group as the host knows them; nobody, where there is no map for them.
+    pub fn outside(&self, uid: u32, gid: u32) -> (u32, u32) {
+        let of = |maps: &[IdMap], id: u32| {
+            let mapped = |map: &IdMap| {
+                let offset = id.checked_sub(map.inside).filter(|at| *at < map.length)?;
+                map.outside.checked_add(offset)
+            };
+            maps.iter().find_map(mapped).unwrap_or(NOBODY)
+        };
+        (of(&self.uids, uid), of(&self.gids, gid))
+    }
+
     /// The ranges as the kernel takes them: user ids, group ids.
     pub fn ranges(&self) -> (Vec<Range>, Vec<Range>) {
         (
