@@ -46,3 +46,20 @@ pub use reference::{BadReference, Reference};
 pub use registry::{Credentials, Login, RegistryError, SearchResult};
 pub use remote::Distribution;
 pub use store::{Hold, Settings, Store};
+
+/// What fuzz targets reach into.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use std::io;
+    use std::path::Path;
+
+    /// Unpacks a layer's tar into an empty folder; whether it was one.
+    pub fn unpack(tar: &[u8], layer: &Path) -> bool {
+        crate::layer::unpack(tar, layer).is_ok()
+    }
+
+    /// Writes the tar again that a layer was unpacked from.
+    pub fn write_tar(layer: &Path, to: &mut Vec<u8>) -> io::Result<()> {
+        crate::layer::write_tar(layer, to)
+    }
+}

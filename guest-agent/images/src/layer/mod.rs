@@ -29,6 +29,8 @@ pub(crate) use incoming::Incoming;
 pub(crate) use intake::{Expected, Feed, Received, intake};
 pub(crate) use pack::pack;
 pub(crate) use recipe::write_tar;
+#[cfg(fuzzing)]
+pub(crate) use unpack::unpack;
 
 /// A layer's content is not what it should be, or could not be written.
 #[derive(Debug, thiserror::Error)]
