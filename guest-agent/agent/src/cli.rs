@@ -81,6 +81,9 @@ pub(crate) struct ServeArguments {
     /// Put no rule that lets packets of our networks pass into Docker's, ufw's or firewalld's
     #[arg(long)]
     pub leave_firewalls: bool,
+    /// How many seconds a container's start may take: a mount may hang whose server does not answer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub start_limit: u64,
     /// An option of that log driver. Repeatable.
     #[arg(long, value_name = "KEY=VALUE")]
     pub log_opt: Vec<String>,

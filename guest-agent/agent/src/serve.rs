@@ -114,6 +114,7 @@ async fn serve(
             config: Some(settings.log_opts.clone()),
         },
         foreign_firewalls: !settings.leave_firewalls,
+        start_limit: Duration::from_secs(arguments.start_limit),
     };
     let engine = Engine::open(config, images, inherited.keeper).await?;
     let server = Arc::new(Server::new(engine.clone()));

@@ -13,7 +13,7 @@ use proa_images::{Digest, HeldBy, Store};
 use proa_kernel::cgroup::Hierarchy;
 use proa_protocol::LogConfig;
 use proa_runtime::client::{Keeper, Notice};
-use tokio::{io::unix::AsyncFd, sync::watch};
+use tokio::{io::unix::AsyncFd, sync::watch, task::JoinSet};
 
 use crate::{
     Container, Result,
@@ -47,6 +47,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Whether other firewalls on this host get a rule that lets packets of its networks pass.
     pub foreign_firewalls: bool,
+    /// How long a start may take from the moment on that everything for it is decided.
+    pub start_limit: Duration,
 }
 
 /// The engine. Cheap to share: always behind an [`Arc`].
@@ -176,9 +178,13 @@ impl Engine {
             .iter()
             .map(|(definition, _)| definition.id.to_string())
             .collect();
+        // At once: a monitor that does not answer is asked for seconds.
+        let mut reopening = JoinSet::new();
         for (definition, history) in records {
-            self.reopen_one(definition, history).await;
+            let engine = Arc::clone(self);
+            reopening.spawn(async move { engine.reopen_one(definition, history).await });
         }
+        while reopening.join_next().await.is_some() {}
         reopen::sweep(&self.paths, &known);
         self.reopen_networks(kept).await;
         for container in self.containers.all() {

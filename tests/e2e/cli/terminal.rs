@@ -179,6 +179,25 @@ fn the_detach_keys_leave_a_container_running() {
 }
 
 #[test]
+fn the_detach_keys_work_though_nobody_reads_what_is_typed() {
+    let agent = Agent::start();
+    let image = agent.load(&Image::busybox());
+    let script = "stty -icanon -echo; echo ready; sleep 1000";
+    let words = ["run", "-it", "--name", "deaf", "--network", "none"];
+    let command = [image.as_str(), "sh", "-c", script];
+    let mut screen = Screen::open(&agent, &[&words[..], &command].concat());
+    screen.sees("ready");
+    // Four times what a terminal keeps for its reader.
+    for _ in 0..16 {
+        screen.types(&[b'x'; 1024]);
+    }
+    screen.types(b"\x10\x11");
+    screen.ends(0);
+    agent.proa(&["rm", "-f", "deaf"]).ok();
+    agent.assert_nothing_left();
+}
+
+#[test]
 fn an_error_gives_the_terminal_back_too() {
     let agent = Agent::start();
     let image = agent.load(&Image::busybox());

@@ -107,3 +107,39 @@ fn an_image_can_be_mounted_with_all_its_layers() {
     }
     engine.agent.assert_nothing_left();
 }
+
+#[test]
+fn a_start_that_hangs_is_given_up_and_taken_back() {
+    let agent = crate::support::Agent::start_with(&["--start-limit", "3"]);
+    let image = agent.load(&crate::support::Image::busybox());
+    let engine = Engine { agent, image };
+    let remote = engine.agent.scratch("remote");
+    std::fs::create_dir_all(remote.join("inner")).unwrap();
+    let mount = json!({ "Type": "bind", "Source": remote.join("inner"), "Target": "/data" });
+    let host = json!({ "NetworkMode": "none", "Mounts": [mount] });
+    let id = engine
+        .agent
+        .create(&json!({ "Image": engine.image, "Cmd": ["true"], "HostConfig": host }));
+    // A file system whose server takes no requests.
+    let server = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/fuse")
+        .unwrap();
+    let number = std::os::fd::AsRawFd::as_raw_fd(&server);
+    let options = format!("fd={number},rootmode=40000,user_id=0,group_id=0");
+    let options = std::ffi::CString::new(options).unwrap();
+    let flags = rustix::mount::MountFlags::empty();
+    rustix::mount::mount("hung", &remote, "fuse", flags, options.as_c_str()).unwrap();
+    let path = format!("/containers/{id}/start");
+    let told = engine.agent.api().post(&path, &Value::Null).failed(500);
+    rustix::mount::unmount(&remote, rustix::mount::UnmountFlags::DETACH).unwrap();
+    drop(server);
+    assert!(told.contains("did not begin within 3 seconds"), "{told}");
+    let state = &engine.agent.inspect(&id)["State"];
+    assert_eq!((&state["Status"], &state["Pid"]), (&json!("created"), &json!(0)));
+    // The monitor that hung is gone, and so is what it began with.
+    engine.post(&path);
+    assert_eq!(engine.agent.wait(&id), 0);
+    engine.agent.assert_nothing_left();
+}

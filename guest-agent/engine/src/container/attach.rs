@@ -68,7 +68,7 @@ pub struct Attached {
 
 /// The writing end of an attachment. Dropping it, like [`Input::close`], says the client closed its side.
 pub struct Input {
-    sink: Sink,
+    way: Way,
     /// With a terminal, the client's way out.
     keys: Option<DetachKeys>,
     detached: Arc<Notify>,
@@ -83,6 +83,47 @@ enum Closed {
     Container(mpsc::UnboundedSender<Request>),
     /// An exec's pipe closes with our descriptor.
     Exec,
+}
+
+/// How bytes get there.
+enum Way {
+    /// Whoever writes waits for whoever reads.
+    Straight(Pipe),
+    /// What a terminal's client types waits aside, so that its way out is seen though nobody reads.
+    Aside(mpsc::Sender<Bytes>),
+}
+
+/// How many things typed wait aside.
+const TYPED: usize = 256;
+
+impl Way {
+    fn new(sink: Sink, has_keys: bool) -> Self {
+        let mut pipe = Pipe { sink };
+        if !has_keys {
+            return Self::Straight(pipe);
+        }
+        let (sender, mut typed) = mpsc::channel::<Bytes>(TYPED);
+        tokio::spawn(async move {
+            while let Some(bytes) = typed.recv().await {
+                if !matches!(pipe.write_all(&bytes).await, Ok(true)) {
+                    return;
+                }
+            }
+        });
+        Self::Aside(sender)
+    }
+
+    async fn write(&mut self, bytes: Bytes) -> io::Result<bool> {
+        match self {
+            Self::Straight(pipe) => pipe.write_all(&bytes).await,
+            Self::Aside(typed) => Ok(bytes.is_empty() || typed.send(bytes).await.is_ok()),
+        }
+    }
+}
+
+/// Where standard input goes.
+struct Pipe {
+    sink: Sink,
 }
 
 enum Sink {
@@ -101,7 +142,7 @@ impl Input {
     ) -> io::Result<Self> {
         let sink = Sink::Open(pollable::watch(fd)?);
         Ok(Input {
-            sink,
+            way: Way::new(sink, keys.is_some()),
             keys,
             detached,
             closed: Some(Closed::Exec),
@@ -112,10 +153,10 @@ impl Input {
     /// Writes what the client sent. `Ok(false)`: there is nobody to write to any more, or the client detached.
     pub async fn write(&mut self, bytes: Bytes) -> io::Result<bool> {
         let Some(keys) = &mut self.keys else {
-            return self.write_all(&bytes).await;
+            return self.way.write(bytes).await;
         };
         let (on, detach) = keys.pass(&bytes);
-        let written = self.write_all(&on).await?;
+        let written = self.way.write(Bytes::from(on)).await?;
         if detach {
             // Leaving is not closing: standard input stays open.
             self.closed = None;
@@ -132,7 +173,9 @@ impl Input {
         drop(self);
         Ok(())
     }
+}
 
+impl Pipe {
     async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<bool> {
         while !bytes.is_empty() {
             let Some(sink) = self.open().await else {
@@ -176,7 +219,13 @@ impl Drop for Input {
         let Some(Closed::Container(inbox)) = self.closed.take() else {
             return;
         };
-        match std::mem::replace(&mut self.sink, Sink::Gone) {
+        let gone = Way::Straight(Pipe { sink: Sink::Gone });
+        let sink = match std::mem::replace(&mut self.way, gone) {
+            Way::Straight(pipe) => pipe.sink,
+            // A terminal's, which stays open.
+            Way::Aside(_) => return,
+        };
+        match sink {
             Sink::Open(fd) => {
                 drop(fd);
                 // The container may be gone.
@@ -311,7 +360,7 @@ impl Container {
         let closed = closes.then(|| Closed::Container(self.line.requests.clone()));
         let container = Some(self.clone());
         Ok(Some(Input {
-            sink,
+            way: Way::new(sink, keys.is_some()),
             keys,
             detached: Arc::clone(detached),
             closed,

@@ -82,11 +82,10 @@ impl Task {
         let prepared = self.prepare(engine)?;
         self.forget_hung_up();
         let link = self.hand_over(engine, &prepared)?;
-        match link
-            .launched()
-            .await
-            .context(|| "hear from the container's monitor".into())?
-        {
+        let Ok(heard) = timeout(engine.config().start_limit, link.launched()).await else {
+            return Err(self.hung(engine).into());
+        };
+        match heard.context(|| "hear from the container's monitor".into())? {
             Launched::Started(started, stdin) => {
                 self.connect_early(stdin);
                 link.listen(self.inbox.clone());
@@ -103,6 +102,18 @@ impl Task {
             Launched::Failed(error) => Err(Refused::from_start(&error, &self.definition)),
             Launched::Lost => Err(Error::internal("start the container: its monitor died").into()),
         }
+    }
+
+    /// A mount whose server is gone does not return; a monitor that waits for it is ended, what it began with it.
+    fn hung(&self, engine: &Engine) -> Error {
+        if let Err(error) = engine.keeper.get_ref().end(self.id()) {
+            tracing::warn!(id = self.id(), %error, "ending a monitor that hangs failed");
+        }
+        let seconds = engine.config().start_limit.as_secs();
+        Error::internal(format!(
+            "start the container: it did not begin within {seconds} seconds; is a mount of it served by something that \
+             does not answer?"
+        ))
     }
 
     /// On this thread, which tokio replaces meanwhile: two changes of thread less on the way to a start.

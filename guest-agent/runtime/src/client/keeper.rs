@@ -65,6 +65,11 @@ impl Keeper {
         Monitor::new(ours)
     }
 
+    /// Has the monitor of a container killed that hangs in the middle of a launch.
+    pub fn end(&self, id: &str) -> io::Result<()> {
+        self.send(&ToKeeper::End { id: id.to_owned() }, &[])
+    }
+
     /// Keeps a descriptor beyond this process's end, under a name; the next `serve` gets it as [`Notice::Kept`].
     pub fn keep(&self, name: &str, fd: BorrowedFd<'_>) -> io::Result<()> {
         self.send(

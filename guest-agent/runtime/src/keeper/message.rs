@@ -20,6 +20,8 @@ pub(crate) enum ToKeeper {
     Release { name: String },
     /// `serve` accepts connections.
     Serving,
+    /// Kills a monitor that hangs; its end is told as any other.
+    End { id: String },
 }
 
 /// What a descriptor that goes with a launch is for.

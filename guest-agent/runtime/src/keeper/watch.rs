@@ -225,7 +225,18 @@ impl Keeper {
                 }
                 Some(ToKeeper::Release { name }) => self.kept.retain(|(kept, _)| *kept != name),
                 Some(ToKeeper::Serving) => self.serve.serving(),
+                Some(ToKeeper::End { id }) => self.end_monitor(&id),
                 None => eprintln!("proa: keeper: the API server sent what is no request"),
+            }
+        }
+    }
+
+    /// Not reaped yet, so the number is still its own.
+    fn end_monitor(&self, id: &str) {
+        let monitors = self.monitors.iter();
+        for monitor in monitors.filter(|monitor| *monitor.id == *id) {
+            if let Err(error) = process::signal_pid(monitor.pid, libc::SIGKILL) {
+                eprintln!("proa: keeper: ending the monitor of {id}: {error}");
             }
         }
     }
