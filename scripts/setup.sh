@@ -29,6 +29,15 @@ need_build() {
     fi
 }
 
+# What `docker version` tells of a release binary: its commit and when that was made.
+say_commit() {
+    local commit
+    commit=$(git rev-parse --short HEAD 2>/dev/null) || return 0
+    git diff --quiet HEAD 2>/dev/null || commit+=-changed
+    PROA_COMMIT=$commit PROA_BUILT=$(git log -1 --format=%cI)
+    export PROA_COMMIT PROA_BUILT
+}
+
 # The target of the release binaries: musl where it is installed.
 static_target() {
     local machine

@@ -36,7 +36,8 @@ impl Agent {
         Self::start_behind(network.prefix(), &[])
     }
 
-    fn start_behind(prefix: Vec<String>, arguments: &[&str]) -> Self {
+    /// Started by the words of `prefix`: in another environment, with descriptors.
+    pub fn start_behind(prefix: Vec<String>, arguments: &[&str]) -> Self {
         let folder = short_folder(Path::new("/var/tmp"), "proa-test-");
         // A container's socket lies 80 characters deeper, and an address holds 107.
         let run = short_folder(in_memory(), "pt-");

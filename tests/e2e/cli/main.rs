@@ -6,6 +6,7 @@ mod support;
 mod debug;
 mod life;
 mod lists;
+mod registries;
 mod streams;
 mod terminal;
 mod xray;

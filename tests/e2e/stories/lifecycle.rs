@@ -137,7 +137,10 @@ fn a_start_that_hangs_is_given_up_and_taken_back() {
     drop(server);
     assert!(told.contains("did not begin within 3 seconds"), "{told}");
     let state = &engine.agent.inspect(&id)["State"];
-    assert_eq!((&state["Status"], &state["Pid"]), (&json!("created"), &json!(0)));
+    assert_eq!(
+        (&state["Status"], &state["Pid"]),
+        (&json!("created"), &json!(0))
+    );
     // The monitor that hung is gone, and so is what it began with.
     engine.post(&path);
     assert_eq!(engine.agent.wait(&id), 0);

@@ -41,6 +41,16 @@ impl DiskUsageOf {
     }
 }
 
+/// What the source was and when, if whoever built it said so: `scripts/dev` does for release binaries.
+const COMMIT: &str = match option_env!("PROA_COMMIT") {
+    Some(commit) => commit,
+    None => "",
+};
+const BUILT: &str = match option_env!("PROA_BUILT") {
+    Some(time) => time,
+    None => "",
+};
+
 impl Engine {
     /// `GET /version`
     pub fn version(&self) -> Version {
@@ -49,7 +59,8 @@ impl Engine {
             ("ApiVersion", API_VERSION.to_string()),
             ("Arch", host::architecture().to_owned()),
             ("Experimental", "false".to_owned()),
-            ("GitCommit", String::new()),
+            ("BuildTime", BUILT.to_owned()),
+            ("GitCommit", COMMIT.to_owned()),
             ("KernelVersion", kernel.clone()),
             ("MinAPIVersion", MIN_API_VERSION.to_string()),
             ("Os", "linux".to_owned()),
@@ -74,6 +85,8 @@ impl Engine {
             os: "linux".into(),
             arch: host::architecture().into(),
             kernel_version: kernel,
+            git_commit: COMMIT.to_owned(),
+            build_time: BUILT.to_owned(),
             ..Version::default()
         }
     }

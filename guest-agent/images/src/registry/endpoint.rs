@@ -81,7 +81,11 @@ impl Endpoints {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        let host = base.host_str().unwrap_or_default().to_owned();
+        let name = base.host_str().unwrap_or_default();
+        let host = match base.port() {
+            Some(port) => format!("{name}:{port}"),
+            None => name.to_owned(),
+        };
         let insecure = is_insecure(&settings.insecure, &host);
         Ok(Access {
             client: client(settings, &host, insecure)?,
