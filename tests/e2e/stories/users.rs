@@ -46,7 +46,11 @@ fn root_inside_is_not_root_outside() {
     // A further process is in there too, and may write where the first may.
     let (code, told) = engine.exec(
         &id,
-        &["sh", "-c", "touch /more && stat -c %u /more && kill -0 1"],
+        &[
+            "sh",
+            "-c",
+            "touch /more && stat -c %u /more > /dev/stdout && kill -0 1",
+        ],
     );
     assert_eq!((code, told.trim()), (0, "0"));
     let upper = inspect["GraphDriver"]["Data"]["UpperDir"].as_str().unwrap();

@@ -29,7 +29,7 @@ mod sources;
 mod tests;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use proa_kernel::namespace::Namespaces;
@@ -147,6 +147,11 @@ pub fn spawn_exec(
     let run = |channel: Channel| child::run_exec(plan, fds, channel);
     // The container's own `/proc` is not to be trusted with its confinement.
     let prepare = || {
+        if kinds.contains(Namespaces::USER)
+            && let Some(uid) = outside_of(init, plan.process.uid)
+        {
+            own_streams(fds, uid);
+        }
         credentials::score(None, &plan.process)?;
         credentials::label(&plan.process)
     };
@@ -187,11 +192,31 @@ fn own_outputs(plan: &Plan, fds: &SpawnFds<'_>) {
     let Some(maps) = &plan.namespaces.maps else {
         return;
     };
-    let uid = maps.outside(plan.process.uid, plan.process.gid).0;
+    own_streams(fds, maps.outside(plan.process.uid, plan.process.gid).0);
+}
+
+fn own_streams(fds: &SpawnFds<'_>, uid: u32) {
     for fd in [fds.stdin, fds.stdout, fds.stderr].into_iter().flatten() {
         // Nothing depends on it where it cannot be.
         let _ = credentials::own(fd, uid);
     }
+}
+
+/// A user of a running container's user namespace as the host knows it.
+fn outside_of(process: BorrowedFd<'_>, uid: u32) -> Option<u32> {
+    let number = process.as_raw_fd();
+    let told = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok()?;
+    let pid = told.lines().find_map(|line| line.strip_prefix("Pid:"))?;
+    let map = std::fs::read_to_string(format!("/proc/{}/uid_map", pid.trim())).ok()?;
+    map.lines().find_map(|line| {
+        let numbers = line.split_whitespace().map(str::parse::<u32>);
+        let numbers: Vec<u32> = numbers.collect::<Result<_, _>>().ok()?;
+        let [inside, outside, length] = numbers[..] else {
+            return None;
+        };
+        let offset = uid.checked_sub(inside).filter(|at| *at < length)?;
+        outside.checked_add(offset)
+    })
 }
 
 /// Everything to join: what the plan names and what the caller has open.
