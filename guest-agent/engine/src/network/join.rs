@@ -133,7 +133,8 @@ impl Joining {
         let fabric = &networks.fabric;
         let sandbox = if !list.is_empty() {
             fabric.sandbox()
-        } else if definition.host.network_mode == "none" {
+        } else if definition.host.network_mode == "none" && definition.ids.is_none() {
+            // A user namespace is to own its network.
             fabric.bare_sandbox()
         } else {
             return Ok(None);
