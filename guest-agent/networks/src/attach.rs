@@ -49,9 +49,9 @@ impl Attachment<'_> {
 
     fn attach_to_bridge(&self, endpoint: &mut Endpoint, mtu: Option<u32>) -> Result<()> {
         let bridge = bridge::existing(self.host, &self.network.interface)?.index;
-        if endpoint.interface == FIRST_INTERFACE
-            && let Some(wire) = self.sandbox.take_wire()
-        {
+        if endpoint.interface != FIRST_INTERFACE {
+            self.discard_wire()?;
+        } else if let Some(wire) = self.sandbox.take_wire() {
             endpoint.host_interface = Some(wire.host_name.clone());
             let change = LinkChange {
                 master: Some(bridge),
@@ -96,6 +96,14 @@ impl Attachment<'_> {
         }
     }
 
+    /// What was made ahead and does not serve this endpoint would be an interface too many, maybe with its name.
+    fn discard_wire(&self) -> Result<()> {
+        match self.sandbox.take_wire() {
+            Some(wire) => Ok(self.sandbox.inside().remove_link(wire.index)?),
+            None => Ok(()),
+        }
+    }
+
     /// A veth pair made whole in one step, so that dying here leaves all of it or nothing.
     fn lay_wire(&self, endpoint: &Endpoint, bridge: u32, mtu: Option<u32>) -> Result<String> {
         for attempt in 1.. {
@@ -133,6 +141,7 @@ impl Attachment<'_> {
         endpoint: &Endpoint,
         request: impl Fn(&SubLink<'_>) -> Request,
     ) -> Result<()> {
+        self.discard_wire()?;
         let parent = bridge::existing(self.host, &self.network.interface)?;
         let shares_mac = matches!(self.network.driver, Driver::Ipvlan { .. });
         let link = SubLink {
