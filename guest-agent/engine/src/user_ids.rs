@@ -83,7 +83,7 @@ fn ranges(text: &str) -> Vec<IdRange> {
         OWNERS
             .contains(&owner)
             .then_some(IdRange { first, size })
-            .filter(|range| range.end() <= u64::from(u32::MAX))
+            .filter(|range| u32::try_from(range.end()).is_ok())
     };
     text.lines().filter_map(range).collect()
 }

@@ -72,7 +72,9 @@ pub(super) fn list(input: &Input<'_>, privileged: bool) -> Result<Vec<Mount>, Sp
         list.push(user_mount(mount)?);
     }
     if let Some(maps) = input.id_maps {
-        list.iter_mut().for_each(|mount| map_ids(mount, maps));
+        for mount in &mut list {
+            map_ids(mount, maps);
+        }
     }
     Ok(list)
 }
