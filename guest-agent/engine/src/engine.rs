@@ -13,7 +13,11 @@ use proa_images::{Digest, HeldBy, Store};
 use proa_kernel::cgroup::Hierarchy;
 use proa_protocol::LogConfig;
 use proa_runtime::client::{Keeper, Notice};
-use tokio::{io::unix::AsyncFd, sync::watch, task::JoinSet};
+use tokio::{
+    io::unix::AsyncFd,
+    sync::{broadcast, watch},
+    task::JoinSet,
+};
 
 use crate::{
     Container, Result,
@@ -66,6 +70,8 @@ pub struct Engine {
     pub(crate) volumes: Volumes,
     pub(crate) networks: Arc<Networks>,
     pub(crate) spares: Spares,
+    /// Ids of containers whose monitors have ended, and what they left is cleared.
+    pub(crate) monitors_ended: broadcast::Sender<String>,
     stop: watch::Sender<bool>,
 }
 
@@ -96,6 +102,7 @@ impl Engine {
             events: Events::default(),
             containers: Registry::default(),
             execs: Execs::default(),
+            monitors_ended: broadcast::channel(64).0,
             stop: watch::channel(false).0,
             spares,
             config,
@@ -280,8 +287,8 @@ async fn listen(engine: Arc<Engine>) {
 fn hear(engine: &Engine, notice: Notice) {
     match notice {
         Notice::Stop => drop(engine.stop.send_replace(true)),
-        // The connection to the monitor ends with it, which is heard there.
-        Notice::MonitorEnded { id, .. } => tracing::debug!(id, "a monitor ended"),
+        // The connection to the monitor ends with it, which is heard there; nearly always nobody waits for this.
+        Notice::MonitorEnded { id, .. } => drop(engine.monitors_ended.send(id)),
         // All of it came before anything else.
         Notice::Kept { .. } | Notice::Ready => {}
     }

@@ -83,7 +83,7 @@ impl Task {
         self.forget_hung_up();
         let link = self.hand_over(engine, &prepared)?;
         let Ok(heard) = timeout(engine.config().start_limit, link.launched()).await else {
-            return Err(self.hung(engine).into());
+            return Err(self.hung(engine).await.into());
         };
         match heard.context(|| "hear from the container's monitor".into())? {
             Launched::Started(started, stdin) => {
@@ -105,9 +105,15 @@ impl Task {
     }
 
     /// A mount whose server is gone does not return; a monitor that waits for it is ended, what it began with it.
-    fn hung(&self, engine: &Engine) -> Error {
+    async fn hung(&self, engine: &Engine) -> Error {
+        let mut ended = engine.monitors_ended.subscribe();
         if let Err(error) = engine.keeper.get_ref().end(self.id()) {
             tracing::warn!(id = self.id(), %error, "ending a monitor that hangs failed");
+        }
+        // The keeper clears the cgroup after it, which the next start's has the name of.
+        let gone = async { while ended.recv().await.is_ok_and(|id| id != self.id()) {} };
+        if timeout(LEAVING, gone).await.is_err() {
+            tracing::warn!(id = self.id(), "a monitor that hangs does not end");
         }
         let seconds = engine.config().start_limit.as_secs();
         Error::internal(format!(
