@@ -107,6 +107,7 @@ fn ids_stay_with_a_container_and_come_back_with_its_end() {
     let (one, two) = (create(&agent), create(&agent));
     let before = [&one, &two].map(|id| ids(&agent.inspect(id)));
     assert_ne!(before[0], before[1]);
+    agent.stop();
     agent.start_again();
     assert_eq!([&one, &two].map(|id| ids(&agent.inspect(id))), before);
     let three = create(&agent);
