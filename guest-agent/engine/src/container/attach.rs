@@ -93,12 +93,18 @@ enum Way {
     Aside(mpsc::Sender<Bytes>),
 }
 
+/// When a terminal that was full is tried again.
+const FULL: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// How many things typed wait aside.
 const TYPED: usize = 256;
 
 impl Way {
     fn new(sink: Sink, has_keys: bool) -> Self {
-        let mut pipe = Pipe { sink };
+        let mut pipe = Pipe {
+            sink,
+            terminal: has_keys,
+        };
         if !has_keys {
             return Self::Straight(pipe);
         }
@@ -124,6 +130,7 @@ impl Way {
 /// Where standard input goes.
 struct Pipe {
     sink: Sink,
+    terminal: bool,
 }
 
 enum Sink {
@@ -192,6 +199,8 @@ impl Pipe {
                 }
                 Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Ok(Err(error)) => return Err(error),
+                // A full terminal calls itself writable after each try.
+                Err(_would_block) if self.terminal => tokio::time::sleep(FULL).await,
                 Err(_would_block) => {}
             }
         }
@@ -219,7 +228,10 @@ impl Drop for Input {
         let Some(Closed::Container(inbox)) = self.closed.take() else {
             return;
         };
-        let gone = Way::Straight(Pipe { sink: Sink::Gone });
+        let gone = Way::Straight(Pipe {
+            sink: Sink::Gone,
+            terminal: false,
+        });
         let sink = match std::mem::replace(&mut self.way, gone) {
             Way::Straight(pipe) => pipe.sink,
             // A terminal's, which stays open.
