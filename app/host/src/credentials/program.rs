@@ -1,6 +1,6 @@
 //! `docker-credential-*` programs: one request on standard input, one answer on standard output.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
@@ -96,7 +96,11 @@ impl Program {
             .spawn()
             .map_err(failed)?;
         if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(input).map_err(failed)?;
+            match stdin.write_all(input) {
+                // One that knows its answer need not read.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+                written => written.map_err(failed)?,
+            }
         }
         let output = child.wait_with_output().map_err(failed)?;
         if output.status.success() {
