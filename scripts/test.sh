@@ -33,7 +33,7 @@ step "format, lints, tidy" scripts/check.sh
 step "natively" cargo test --workspace --no-fail-fast
 step "in a guest with 6.12" env KERNEL=6.12 TESTS='proa_kernel proa_runtime networks ports stories' \
     TEST_ARGS='--skip debian --skip compose:: --skip a_thousand' \
-    MINUTES=20 scripts/vm.sh
+    MINUTES=30 scripts/vm.sh
 step "in a guest with 6.1" env KERNEL=6.1 TESTS='proa_kernel proa_runtime' MINUTES=10 scripts/vm.sh
 
 if [ ${#failed[@]} -gt 0 ]; then
