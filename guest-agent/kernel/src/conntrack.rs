@@ -4,7 +4,6 @@
 //! Start at [`Conntrack::forget`].
 
 use std::cell::RefCell;
-use std::io;
 use std::net::IpAddr;
 
 use crate::netlink::wire::address;
@@ -237,18 +236,12 @@ pub struct Conntrack {
 impl Conntrack {
     /// Opens the door of the calling thread's namespace.
     pub fn open() -> Result<Self> {
-        Self::opened(Socket::open(libc::NETLINK_NETFILTER))
+        Socket::door(libc::NETLINK_NETFILTER, None).map(|socket| Self { socket })
     }
 
     /// Opens the door of another namespace.
     pub fn open_in(namespace: &NetworkNamespace) -> Result<Self> {
-        Self::opened(namespace.inside(|| Socket::open(libc::NETLINK_NETFILTER)))
-    }
-
-    fn opened(socket: io::Result<Socket>) -> Result<Self> {
-        socket
-            .map(|socket| Self { socket })
-            .map_err(|source| Error::new("open", "a netfilter socket", source))
+        Socket::door(libc::NETLINK_NETFILTER, Some(namespace)).map(|socket| Self { socket })
     }
 
     /// The connections that are meant.

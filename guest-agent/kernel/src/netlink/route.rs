@@ -1,6 +1,5 @@
 //! The socket through which the configuration is changed and read.
 
-use std::io;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -23,18 +22,12 @@ pub struct Route {
 impl Route {
     /// Opens the door of the calling thread's namespace.
     pub fn open() -> Result<Self> {
-        Self::opened(Socket::open(libc::NETLINK_ROUTE))
+        Socket::door(libc::NETLINK_ROUTE, None).map(|socket| Self { socket })
     }
 
     /// Opens the door of another namespace.
     pub fn open_in(namespace: &NetworkNamespace) -> Result<Self> {
-        Self::opened(namespace.inside(|| Socket::open(libc::NETLINK_ROUTE)))
-    }
-
-    fn opened(socket: io::Result<Socket>) -> Result<Self> {
-        socket
-            .map(|socket| Self { socket })
-            .map_err(|source| Error::new("open", "a route socket", source))
+        Socket::door(libc::NETLINK_ROUTE, Some(namespace)).map(|socket| Self { socket })
     }
 
     /// Sends requests together. The kernel works on each in turn, also after one that failed; the first failure is

@@ -10,6 +10,8 @@ use rustix::net::{
 };
 
 use super::wire::{Attributes, HEADER, Messages, text, u32_at};
+use super::{Error, Result};
+use crate::network::NetworkNamespace;
 use crate::sys::check;
 
 /// The kernel's dumps come in pieces of at most this many bytes (`NLMSG_GOODSIZE`, `netlink_dump`).
@@ -39,8 +41,22 @@ pub(crate) struct Refusal {
 }
 
 impl Socket {
-    /// Opens a socket of a netlink family, as `NETLINK_ROUTE`.
-    pub(crate) fn open(family: libc::c_int) -> io::Result<Self> {
+    /// Opens a socket of a netlink family, as `NETLINK_ROUTE`, in the calling thread's network namespace or in another.
+    pub(crate) fn door(family: libc::c_int, namespace: Option<&NetworkNamespace>) -> Result<Self> {
+        let opened = match namespace {
+            Some(namespace) => namespace.inside(|| Self::open(family)),
+            None => Self::open(family),
+        };
+        opened.map_err(|source| {
+            let what = match family {
+                libc::NETLINK_ROUTE => "a route socket",
+                _ => "a netfilter socket",
+            };
+            Error::new("open", what, source)
+        })
+    }
+
+    fn open(family: libc::c_int) -> io::Result<Self> {
         let protocol = NonZeroU32::new(family as u32).map(Protocol::from_raw);
         let fd = rustix::net::socket_with(
             AddressFamily::NETLINK,

@@ -1,7 +1,6 @@
 //! The socket through which tables are changed and read.
 
 use std::cell::RefCell;
-use std::io;
 
 use super::batch::{NFTA_TABLE_NAME, SUBSYSTEM, head};
 use super::chain::NFTA_CHAIN_TABLE;
@@ -20,18 +19,12 @@ pub struct Nftables {
 impl Nftables {
     /// Opens the door of the calling thread's namespace.
     pub fn open() -> Result<Self> {
-        Self::opened(Socket::open(libc::NETLINK_NETFILTER))
+        Socket::door(libc::NETLINK_NETFILTER, None).map(|socket| Self { socket })
     }
 
     /// Opens the door of another namespace.
     pub fn open_in(namespace: &NetworkNamespace) -> Result<Self> {
-        Self::opened(namespace.inside(|| Socket::open(libc::NETLINK_NETFILTER)))
-    }
-
-    fn opened(socket: io::Result<Socket>) -> Result<Self> {
-        socket
-            .map(|socket| Self { socket })
-            .map_err(|source| Error::new("open", "a netfilter socket", source))
+        Socket::door(libc::NETLINK_NETFILTER, Some(namespace)).map(|socket| Self { socket })
     }
 
     /// Makes all changes of a batch, or none and says which was refused.
