@@ -4,7 +4,6 @@
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Output};
-use std::time::Instant;
 
 use proa_kernel::filter;
 use proa_kernel::seccomp::{Action, Architecture, Comparison, Condition, Filter, Rule, compile};
@@ -68,18 +67,18 @@ fn a_forbidden_call_kills_the_process() {
 }
 
 #[test]
-fn compiling_is_quick() {
+fn every_call_in_one_rule_fits_into_a_program() {
     let names: Vec<&str> = proa_kernel::seccomp::calls(Architecture::X86_64)
         .map(|(name, _)| name)
         .collect();
     let rules = vec![rule(&names, Action::Errno(1), &[])];
     let architectures = vec![Architecture::X86, Architecture::X32];
-    let begun = Instant::now();
-    compile(&Filter {
+    let program = compile(&Filter {
         default: Action::Allow,
         architectures,
         rules,
     })
     .unwrap();
-    assert!(begun.elapsed().as_millis() < 2000, "{:?}", begun.elapsed());
+    // BPF_MAXINSNS of linux/bpf_common.h.
+    assert!(program.bytes().len() / 8 <= 4096);
 }

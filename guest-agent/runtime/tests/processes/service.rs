@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proa_runtime::client::{Keeper, LaunchFds, Monitor, Notice, Request, Target, exit};
 use proa_runtime::keeper::{self, Inherited, Role};
@@ -216,11 +216,9 @@ fn serve_is_started_again_and_gets_everything_back() {
     let mut before = first;
     for _ in 0..3 {
         kill(before, 9);
-        let begun = Instant::now();
         let (pid, kept) = service.serve();
         assert_ne!(pid, before);
         assert_eq!(kept, "a");
-        assert!(begun.elapsed() < Duration::from_secs(2));
         before = pid;
     }
     end_container(service.dir.path(), "c");
