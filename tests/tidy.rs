@@ -36,6 +36,7 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("proa-hello", &[]),
+    ("capng", &[]),
     ("proa-vm", &[]),
     ("proa-host", &["proa-vm", "proa-protocol"]),
     ("proa-cli", &["proa-host"]),

@@ -14,6 +14,8 @@
 //! Start at [`Machine::start`].
 
 pub mod console;
+#[cfg(target_os = "linux")]
+pub mod devices;
 mod dialer;
 mod error;
 mod hypervisor;
