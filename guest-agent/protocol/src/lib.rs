@@ -21,6 +21,7 @@ pub mod progress;
 pub mod query;
 pub mod stream;
 pub mod timestamp;
+pub mod tunnel;
 pub mod xray;
 
 /// The Docker Engine API's documents as its specification generates them.

@@ -1,4 +1,8 @@
 //! How stdout and stderr share one connection: frames of `[stream, 0, 0, 0, length as big-endian u32]` and the bytes.
+//!
+//! What carries such a connection between host and guest is in [`frame`].
+
+pub mod frame;
 
 /// Where a chunk comes from or goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ mod images;
 mod networks;
 mod proa;
 mod system;
+mod tunnel;
 mod volumes;
 
 use hyper::Method;
@@ -26,7 +27,7 @@ pub(crate) async fn answer(method: &Method, path: &[&str], call: Call) -> Answer
         ["images", rest @ ..] => images::answer(method, rest, call).await,
         ["volumes", rest @ ..] => volumes::answer(method, rest, call).await,
         ["networks", rest @ ..] => networks::answer(method, rest, call).await,
-        ["proa", "v1", rest @ ..] => proa::answer(method, rest, &call).await,
+        ["proa", "v1", rest @ ..] => proa::answer(method, rest, call).await,
         ["distribution", name @ .., "json"] if !name.is_empty() => {
             images::distribution(method, name, call).await
         }

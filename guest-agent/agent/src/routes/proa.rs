@@ -6,13 +6,15 @@ use hyper::{Method, StatusCode};
 use proa_engine::xray::path::{self, PathOptions};
 use proa_protocol::proa::Health;
 
+use super::tunnel;
 use crate::server::{Answer, ApiError, Call, json};
 
 /// Picks the verb.
-pub(super) async fn answer(method: &Method, path: &[&str], call: &Call) -> Answer {
+pub(super) async fn answer(method: &Method, path: &[&str], call: Call) -> Answer {
     match (method.as_str(), path) {
-        ("GET", ["health"]) => health(call).await,
-        ("GET", ["xray", container, "path"]) => request_path(call, container).await,
+        ("GET", ["health"]) => health(&call).await,
+        ("GET", ["xray", container, "path"]) => request_path(&call, container).await,
+        ("POST", ["tunnel"]) => tunnel::open(call).await,
         _ => Err(ApiError::no_such_page()),
     }
 }

@@ -2,19 +2,15 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures_util::StreamExt;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, UPGRADE};
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper::{Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use proa_engine::container::attach::{Attached, Input};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::UnixStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::Call;
 use super::answer::{self, Answer};
-use super::body::Body;
-use super::{ApiError, Call};
+use super::upgrade::{Reader, Upgrade, Writer};
 
 /// The type of a terminal's bytes.
 pub(crate) const RAW: &str = "application/vnd.docker.raw-stream";
@@ -30,26 +26,21 @@ pub(crate) fn hijack(mut call: Call, attached: Attached) -> Answer {
     if !call.wants_upgrade() {
         return over_http(call, attached);
     }
-    let Some(upgrade) = call.head.extensions.remove::<OnUpgrade>() else {
-        return Err(ApiError::bad("this connection cannot be upgraded"));
-    };
+    let upgrade = Upgrade::take(&mut call)?;
     let kind = if attached.tty || !call.speaks(42) {
         RAW
     } else {
         MULTIPLEXED
     };
+    let mut response = upgrade.response("tcp");
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     tokio::spawn(async move {
-        match upgrade.await {
-            Ok(connection) => carry(connection, attached).await,
+        match upgrade.streams().await {
+            Ok((from, to)) => both_ways(from, to, attached).await,
             Err(e) => tracing::debug!("a client left before its connection was upgraded: {e}"),
         }
     });
-    let mut response = Response::new(Body::EMPTY);
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(UPGRADE, HeaderValue::from_static("tcp"));
     Ok(response)
 }
 
@@ -71,37 +62,19 @@ fn over_http(call: Call, attached: Attached) -> Answer {
 }
 
 /// Carries bytes both ways until the process is done.
-async fn carry(connection: Upgraded, attached: Attached) {
-    match hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<UnixStream>>(connection) {
-        Ok(parts) => {
-            let (from, to) = parts.io.into_inner().into_split();
-            both_ways(parts.read_buf, from, to, attached).await;
-        }
-        Err(connection) => {
-            let (from, to) = tokio::io::split(TokioIo::new(connection));
-            both_ways(Bytes::new(), from, to, attached).await;
-        }
-    }
-}
-
-async fn both_ways(
-    early: Bytes,
-    mut from: impl AsyncRead + Unpin + Send + 'static,
-    mut to: impl AsyncWrite + Unpin,
-    attached: Attached,
-) {
+async fn both_ways(mut from: Reader, mut to: Writer, attached: Attached) {
     let Attached {
         mut output, input, ..
     } = attached;
     let inward = tokio::spawn(async move {
         if let Some(input) = input {
-            inward(early, &mut from, input).await;
+            inward(&mut from, input).await;
         }
         // Whatever else comes is read and dropped: see `LINGER`.
         let _ = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
     });
     while let Some(Ok(bytes)) = output.next().await {
-        if to.write_all(&bytes).await.is_err() {
+        if to.write_all(&bytes).await.is_err() || to.flush().await.is_err() {
             break;
         }
     }
@@ -113,10 +86,7 @@ async fn both_ways(
 }
 
 /// The client's bytes to the process, and its end of them.
-async fn inward(early: Bytes, from: &mut (impl AsyncRead + Unpin), mut input: Input) {
-    if !early.is_empty() && !matches!(input.write(early).await, Ok(true)) {
-        return;
-    }
+async fn inward(from: &mut Reader, mut input: Input) {
     let mut buffer = BytesMut::new();
     loop {
         buffer.reserve(32 << 10);

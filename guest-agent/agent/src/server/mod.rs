@@ -5,9 +5,11 @@ mod body;
 pub(crate) mod call;
 mod connection;
 mod error;
+mod framed;
 mod hijack;
 mod lines;
 pub(crate) mod pipe;
+mod upgrade;
 
 pub(crate) use answer::{Answer, accepted, json, no_content, status, stream, text};
 pub(crate) use body::Body;
@@ -15,6 +17,7 @@ pub(crate) use call::Call;
 pub(crate) use error::ApiError;
 pub(crate) use hijack::{MULTIPLEXED, RAW, hijack};
 pub(crate) use lines::Lines;
+pub(crate) use upgrade::{Reader, Upgrade, Writer};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
