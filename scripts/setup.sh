@@ -65,3 +65,8 @@ need_tests() {
 need_vm() {
     apt_install qemu-system-x86 e2fsprogs cpio kmod busybox-static
 }
+
+# What makes the machine's image.
+need_image() {
+    apt_install binutils cpio erofs-utils kmod xz-utils zstd
+}

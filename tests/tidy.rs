@@ -37,6 +37,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("proa-hello", &[]),
     ("capng", &[]),
+    ("proa-boot", &["proa-kernel"]),
     ("proa-vm", &[]),
     ("proa-host", &["proa-vm", "proa-protocol"]),
     ("proa-cli", &["proa-host"]),

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::doctor::{self, DoctorArguments};
+use crate::init;
 use crate::install::{self, InstallArguments, UninstallArguments};
 use crate::oci::{self, OciArguments};
 use crate::serve;
@@ -32,6 +33,9 @@ enum Verb {
     Uninstall(UninstallArguments),
     /// Runs containers from OCI bundles, with runc's command line.
     Oci(OciArguments),
+    /// Brings a machine up: its first process.
+    #[command(hide = true)]
+    Init,
     /// Says the version.
     Version,
 }
@@ -45,7 +49,7 @@ pub(crate) struct ServeArguments {
     /// Where what ends with a boot lives.
     #[arg(long, value_name = "FOLDER", default_value = "/run/proa")]
     pub run: PathBuf,
-    /// Where to listen: unix://PATH, tcp://HOST:PORT or fd:// (sockets from the service manager). Repeatable.
+    /// Where to listen: unix://PATH, tcp://HOST:PORT, vsock://PORT (for the host of this machine) or fd:// (sockets from the service manager). Repeatable.
     #[arg(long, short = 'H', value_name = "ADDRESS")]
     pub socket: Vec<String>,
     /// The group that may use unix sockets; otherwise `proa` or `docker`, if there is one.
@@ -98,6 +102,7 @@ impl Cli {
             Verb::Install(arguments) => install::install(&arguments),
             Verb::Uninstall(arguments) => install::uninstall(&arguments),
             Verb::Oci(arguments) => oci::run(arguments),
+            Verb::Init => init::run(),
             Verb::Version => say(&format!("proa-agent {}", crate::VERSION)),
         }
     }
@@ -110,9 +115,12 @@ pub(crate) fn serve_arguments(
     let program = std::iter::once(OsString::from("proa-agent"));
     match Cli::try_parse_from(program.chain(arguments))?.verb {
         Verb::Serve(arguments) => Ok(arguments),
-        Verb::Doctor(_) | Verb::Install(_) | Verb::Uninstall(_) | Verb::Oci(_) | Verb::Version => {
-            Err(clap::Error::new(clap::error::ErrorKind::InvalidSubcommand))
-        }
+        Verb::Doctor(_)
+        | Verb::Install(_)
+        | Verb::Uninstall(_)
+        | Verb::Oci(_)
+        | Verb::Init
+        | Verb::Version => Err(clap::Error::new(clap::error::ErrorKind::InvalidSubcommand)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where the API is served: unix sockets, TCP, sockets that a service manager opened.
+//! Where the API is served: unix sockets, TCP, vsock, sockets that a service manager opened.
 
 use std::fs;
 use std::io;
@@ -16,6 +16,8 @@ pub(crate) enum Address {
     Unix(PathBuf),
     /// `host:port`.
     Tcp(String),
+    /// A port for the host of the machine that this is.
+    Vsock(u32),
     /// Whatever the service manager opened for us.
     Inherited,
 }
@@ -23,7 +25,9 @@ pub(crate) enum Address {
 /// Why we cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
-    #[error("{0:?} is no address to listen at: use unix://PATH, tcp://HOST:PORT or fd://")]
+    #[error(
+        "{0:?} is no address to listen at: use unix://PATH, tcp://HOST:PORT, vsock://PORT or fd://"
+    )]
     Address(String),
     #[error(
         "{0} is not on this machine alone: it needs --tlsverify, --tlscacert, --tlscert and --tlskey"
@@ -45,6 +49,11 @@ impl FromStr for Address {
         match text.split_once("://") {
             Some(("unix", path)) if path.starts_with('/') => Ok(Self::Unix(path.into())),
             Some(("tcp", address)) if address.contains(':') => Ok(Self::Tcp(address.into())),
+            Some(("vsock", port)) => {
+                let port = port.parse();
+                port.map(Self::Vsock)
+                    .map_err(|_| ListenError::Address(text.to_owned()))
+            }
             Some(("fd", _)) => Ok(Self::Inherited),
             _ => Err(ListenError::Address(text.to_owned())),
         }
@@ -62,6 +71,9 @@ pub(crate) fn open(
         match host.parse()? {
             Address::Unix(path) => sockets.push(unix(&path, group)?),
             Address::Tcp(address) => tcp(&address, safe, &mut sockets)?,
+            Address::Vsock(port) => sockets.push(
+                proa_kernel::vsock::listen(port).map_err(|e| ListenError::Bind(host.clone(), e))?,
+            ),
             Address::Inherited => inherited(&mut sockets)?,
         }
     }
@@ -160,7 +172,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_of_three_kinds() {
+    fn addresses_are_of_four_kinds() {
+        assert_eq!(
+            "vsock://1024".parse::<Address>().unwrap(),
+            Address::Vsock(1024)
+        );
         assert_eq!(
             "unix:///a".parse::<Address>().unwrap(),
             Address::Unix("/a".into())
@@ -170,7 +186,7 @@ mod tests {
             Address::Tcp("[::1]:1".into())
         );
         assert_eq!("fd://".parse::<Address>().unwrap(), Address::Inherited);
-        for bad in ["unix://a", "tcp://a", "http://a", "/a"] {
+        for bad in ["unix://a", "tcp://a", "vsock://a", "http://a", "/a"] {
             assert!(bad.parse::<Address>().is_err(), "{bad}");
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! proa-agent serve ─▶ keeper (main process, holds the sockets) ─▶ serve (the engine and its API)
+//! proa-agent init: the first process of the machine ─▶ keeper
 //! proa-agent oci …, doctor, uninstall, version: run and end
 //! ```
 //! Routes translate HTTP to one engine call each; no rule about containers is here.
@@ -9,6 +10,7 @@
 mod cli;
 mod doctor;
 mod hello;
+mod init;
 mod install;
 mod listen;
 mod log;
@@ -17,6 +19,7 @@ mod routes;
 mod serve;
 mod server;
 mod settings;
+mod shares;
 mod tls;
 
 use std::process::ExitCode;
@@ -31,7 +34,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     match keeper::role() {
-        Some(Role::Keeper) => ExitCode::from(keeper::run()),
+        Some(Role::Keeper) => {
+            let code = keeper::run();
+            // A monitor comes out of it too, with another id.
+            if std::process::id() == 1 {
+                init::off();
+            }
+            ExitCode::from(code)
+        }
         Some(Role::Serve) => serve::as_child(),
         None => match oci::by_name(std::env::args_os().next().as_deref()) {
             Some(arguments) => oci::run(arguments),

@@ -11,6 +11,7 @@ use proa_engine::Engine;
 use proa_engine::images::Store;
 use proa_protocol::LogConfig;
 use proa_runtime::keeper;
+use tokio::io::unix::AsyncFd;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -150,6 +151,15 @@ fn open_images(arguments: &ServeArguments, settings: &Settings) -> Result<Store,
     Store::open(&arguments.root.join("images"), wanted).map_err(ServeError::Images)
 }
 
+/// Has the reactor watch a listener.
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe; an OwnedFd never changes its descriptor"
+)]
+fn watched(listener: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::new(listener)
+}
+
 /// Accepts clients at one listener, whatever family it is of.
 fn accept(
     listener: OwnedFd,
@@ -158,7 +168,10 @@ fn accept(
 ) -> io::Result<()> {
     let server = server.clone();
     let family = rustix::net::getsockname(listener.as_fd())?.address_family();
-    if family == rustix::net::AddressFamily::UNIX {
+    if family == rustix::net::AddressFamily::VSOCK {
+        rustix::io::ioctl_fionbio(&listener, true)?;
+        tokio::spawn(server.accept_host(watched(listener)?));
+    } else if family == rustix::net::AddressFamily::UNIX {
         let listener = std::os::unix::net::UnixListener::from(listener);
         listener.set_nonblocking(true)?;
         tokio::spawn(server.accept_unix(UnixListener::from_std(listener)?));

@@ -5,7 +5,10 @@ use std::{
     io,
     os::fd::OwnedFd,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -22,6 +25,7 @@ use tokio::{
 use crate::{
     Container, Result,
     container::{
+        StopOptions,
         definition::Definition,
         folder::{self, Spares},
         reopen,
@@ -73,6 +77,7 @@ pub struct Engine {
     /// Ids of containers whose monitors have ended, and what they left is cleared.
     pub(crate) monitors_ended: broadcast::Sender<String>,
     stop: watch::Sender<bool>,
+    going_down: AtomicBool,
 }
 
 impl Engine {
@@ -104,6 +109,7 @@ impl Engine {
             execs: Execs::default(),
             monitors_ended: broadcast::channel(64).0,
             stop: watch::channel(false).0,
+            going_down: AtomicBool::new(false),
             spares,
             config,
             images,
@@ -169,6 +175,26 @@ impl Engine {
             .get_ref()
             .serving()
             .context(|| "tell the keeper that the API is served".into())
+    }
+
+    /// Stops every container, each with its own patience, because the machine goes down: what the restart policies want
+    /// is started again when it comes up.
+    pub async fn stop_all(&self) {
+        self.going_down.store(true, Ordering::Relaxed);
+        let mut stopping = JoinSet::new();
+        for container in self.containers.all() {
+            stopping.spawn(async move {
+                if let Err(error) = container.stop(StopOptions::default()).await {
+                    tracing::warn!(id = %container.id(), error = error.told(), "stopping a container failed");
+                }
+            });
+        }
+        while stopping.join_next().await.is_some() {}
+    }
+
+    /// Whether containers end because the machine does.
+    pub(crate) fn is_going_down(&self) -> bool {
+        self.going_down.load(Ordering::Relaxed)
     }
 
     /// Ends orderly: containers go on; what was noted is on disk.

@@ -1,6 +1,7 @@
 //! Connections: HTTP/1.1 with upgrades, and HTTP/2 with prior knowledge, on the same listener.
 
 use std::convert::Infallible;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -10,10 +11,13 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
+use proa_kernel::vsock;
 use proa_protocol::query::percent_decode;
 use proa_protocol::{API_VERSION, ApiVersion, MIN_API_VERSION, Query};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use rustix::net::SocketFlags;
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
@@ -73,6 +77,32 @@ impl Server {
         }
     }
 
+    /// Serves the host of the machine that this is, by vsock, until told to stop. Containers can dial that too, since no
+    /// namespace holds them back, and are turned away.
+    pub(crate) fn accept_host(
+        self: &Arc<Self>,
+        listener: AsyncFd<OwnedFd>,
+    ) -> impl Future<Output = ()> + use<> {
+        let server = self.clone();
+        async move {
+            let mut stopping = server.stopping.subscribe();
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.async_io(Interest::READABLE, from_host) => accepted,
+                    () = told(&mut stopping) => return,
+                };
+                match accepted {
+                    Ok(Some(stream)) => match UnixStream::from_std(stream) {
+                        Ok(stream) => drop(tokio::spawn(server.clone().converse(stream))),
+                        Err(e) => tracing::warn!("talk to the host: {e}"),
+                    },
+                    Ok(None) => tracing::warn!("somebody who is not the host dialled its port"),
+                    Err(e) => out_of_descriptors(&e).await,
+                }
+            }
+        }
+    }
+
     /// One connection's life.
     async fn converse(
         self: Arc<Self>,
@@ -103,6 +133,14 @@ impl Server {
             tracing::debug!("a connection broke: {e}");
         }
     }
+}
+
+/// The next connection by vsock, if it is the host's. A connected stream socket is used alike whatever its family.
+fn from_host(listener: &OwnedFd) -> std::io::Result<Option<std::os::unix::net::UnixStream>> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let stream = rustix::net::accept_with(listener, flags)?;
+    let is_host = vsock::peer(&stream)? == vsock::HOST;
+    Ok(is_host.then(|| stream.into()))
 }
 
 /// One of the connections that an orderly stop waits for, however it ends.

@@ -78,7 +78,7 @@ impl Task {
         self.exits += 1;
         self.leaving = Some(Arc::clone(&running.link));
         self.leave_networks(engine, &running);
-        let again = restarts(&self.definition, &self.history, &exit);
+        let again = !engine.is_going_down() && restarts(&self.definition, &self.history, &exit);
         if again {
             self.history.restarts += 1;
             self.enter(State::Restarting(exit.clone()));

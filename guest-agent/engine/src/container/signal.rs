@@ -85,12 +85,12 @@ impl Task {
         if let (State::Restarting(exit), true) = (&self.state, stops) {
             let exit = exit.clone();
             self.attempt += 1;
-            self.history.manually_stopped = true;
+            self.history.manually_stopped = !engine.is_going_down();
             self.enter(State::Exited(exit));
             return self.commit_history(engine).await;
         }
         let running = self.state.running(self.id())?.clone();
-        if stops && !self.history.manually_stopped {
+        if stops && !self.history.manually_stopped && !engine.is_going_down() {
             self.history.manually_stopped = true;
             if self.definition.restart_policy() != super::definition::RestartPolicy::No {
                 self.commit_history(engine).await?;

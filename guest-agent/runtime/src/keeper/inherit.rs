@@ -134,11 +134,16 @@ fn prepare<'a>(
     Ok((program, arguments, environment))
 }
 
-/// A sealed copy of the running program, or the running program if it is one already.
+/// `EROFS_SUPER_MAGIC_V1` of `linux/magic.h`: the machine's image, which has no way of being written to.
+const EROFS: u64 = 0xE0F5_E1E2;
+
+/// A sealed copy of the running program, or the running program if nobody can write to it.
 fn own_program() -> io::Result<OwnedFd> {
     let path = std::fs::read_link("/proc/self/exe")?;
-    if path.as_os_str().as_bytes().starts_with(b"/memfd:") {
-        return Ok(std::fs::File::open("/proc/self/exe")?.into());
+    let program = std::fs::File::open("/proc/self/exe")?;
+    let is_read_only = rustix::fs::fstatfs(&program)?.f_type as u64 == EROFS;
+    if is_read_only || path.as_os_str().as_bytes().starts_with(b"/memfd:") {
+        return Ok(program.into());
     }
     match memfd::own_program("proa-agent") {
         Ok(copy) => Ok(copy),

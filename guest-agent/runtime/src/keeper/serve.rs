@@ -151,7 +151,8 @@ impl Serve {
         if running.deadline.is_some() {
             return Some(Ending::Final(0));
         }
-        if !self.served {
+        // The first process of a machine has nowhere to go.
+        if !self.served && std::process::id() != 1 {
             return Some(Ending::Final(how.code().clamp(1, 255) as u8));
         }
         eprintln!("proa: keeper: the API server ended ({how:?}) and is started again");
