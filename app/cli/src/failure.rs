@@ -29,6 +29,9 @@ pub(crate) enum Failure {
     Credentials(#[from] proa_host::credentials::CredentialsError),
     #[error(transparent)]
     Native(#[from] proa_host::native::NativeError),
+    #[cfg(target_os = "linux")]
+    #[error(transparent)]
+    Device(#[from] proa_host::device::DeviceError),
     #[error("{0}")]
     Usage(String),
     #[error("{what}")]

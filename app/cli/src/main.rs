@@ -33,6 +33,10 @@ use verb::{Kind, Verb};
 
 fn main() {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    #[cfg(target_os = "linux")]
+    if let Some(ended) = proa_host::device::run(&arguments) {
+        std::process::exit(device_ended(ended));
+    }
     if help::is_wanted(&arguments) {
         help::print();
         std::process::exit(0);
@@ -47,6 +51,16 @@ fn main() {
     };
     // Not a return: a thread may still sit in a read of standard input.
     std::process::exit(code);
+}
+
+/// Tells the machine, which reads the standard error of its devices, why one could not go on.
+#[cfg(target_os = "linux")]
+fn device_ended(ended: Result<(), proa_host::device::DeviceError>) -> i32 {
+    let Err(error) = ended else {
+        return 0;
+    };
+    Failure::from(error).report();
+    1
 }
 
 fn run(matches: &ArgMatches) -> Result<Exit, Failure> {

@@ -12,6 +12,8 @@
 
 mod contexts;
 pub mod credentials;
+#[cfg(target_os = "linux")]
+pub mod device;
 mod endpoint;
 mod engine;
 mod error;

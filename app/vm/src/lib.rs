@@ -2,7 +2,7 @@
 //!
 //! A [`Machine`] takes a [`Spec`] and a [`Hypervisor`] and goes through its [`State`]s; who holds it reads what
 //! happens as [`Event`]s and reaches the guest through the [`Dialer`] that a running machine offers. Backends differ
-//! in how a guest is started, not in what a machine is: QEMU is the one that runs on Linux.
+//! in how a guest is started, not in what a machine is: [`qemu::Qemu`] is the one that runs on Linux.
 //!
 //! Does not know: containers, Docker, HTTP, what a user's settings look like.
 //!
@@ -17,9 +17,12 @@ pub mod console;
 #[cfg(target_os = "linux")]
 pub mod devices;
 mod dialer;
+pub mod disk;
 mod error;
 mod hypervisor;
 mod machine;
+mod process;
+pub mod qemu;
 mod spec;
 
 pub use dialer::{DialError, Dialer, Stream};
