@@ -9,6 +9,7 @@ mod difference;
 mod docker_cli;
 mod documents;
 mod errors;
+mod files;
 mod ground;
 mod inside;
 mod networks;

@@ -14,9 +14,11 @@
 //! Start at [`Store::pull`].
 
 mod archive;
+pub mod changes;
 mod digest;
 mod documents;
 mod error;
+pub mod files;
 mod image;
 mod layer;
 mod platform;

@@ -92,3 +92,10 @@ pub fn unshare(kinds: Namespaces) -> io::Result<()> {
     // SAFETY: takes an integer; with namespace bits alone no descriptor table or memory is unshared.
     check(unsafe { libc::unshare(kinds.bits() as i32) }).map(drop)
 }
+
+/// Gives the calling thread a root and a working directory of its own (`unshare(2)` with `CLONE_FS`), without which it
+/// cannot join another mount namespace.
+pub fn unshare_root() -> io::Result<()> {
+    // SAFETY: takes an integer; only what paths are relative to is copied.
+    check(unsafe { libc::unshare(libc::CLONE_FS) }).map(drop)
+}

@@ -10,6 +10,7 @@ pub mod plan;
 pub mod resources;
 pub mod seccomp;
 mod start_error;
+pub mod view;
 mod wire;
 
 /// The runtime specification that this follows, as state documents tell it.

@@ -10,6 +10,7 @@ use proa_engine::container::{
 };
 use proa_protocol::{ContainerConfig, ContainerCreateBody, ContainerUpdateBody, ExecCreateBody};
 
+use super::archive;
 use crate::hello;
 use crate::server::{
     self, Answer, ApiError, Call, MULTIPLEXED, RAW, call::bad_json, hijack, json, no_content,
@@ -25,7 +26,8 @@ pub(super) async fn answer(method: &Method, path: &[&str], call: Call) -> Answer
         ("GET", [id, verb]) => read(id, verb, call).await,
         ("POST", [id, verb]) => change(id, verb, call).await,
         ("GET", [_, "attach", "ws"]) => Err(ApiError::not_here("attaching over a web socket")),
-        ("HEAD" | "PUT", [id, "archive"]) => no_copies(id, &call),
+        ("HEAD", [id, "archive"]) => archive::stat(id, &call).await,
+        ("PUT", [id, "archive"]) => archive::put(id, call).await,
         _ => Err(ApiError::no_such_page()),
     }
 }
@@ -37,7 +39,8 @@ async fn read(id: &str, verb: &str, call: Call) -> Answer {
         "top" => top(id, &call).await,
         "stats" => stats(id, &call).await,
         "changes" => changes(id, &call).await,
-        "export" | "archive" => no_copies(id, &call),
+        "archive" => archive::fetch(id, &call).await,
+        "export" => archive::export(id, &call).await,
         _ => Err(ApiError::no_such_page()),
     }
 }
@@ -58,12 +61,6 @@ async fn change(id: &str, verb: &str, call: Call) -> Answer {
         "exec" => exec(id, call).await,
         _ => Err(ApiError::no_such_page()),
     }
-}
-
-/// Files are not copied yet, but a container that does not exist is told first.
-fn no_copies(id: &str, call: &Call) -> Answer {
-    call.engine().container(id)?;
-    Err(ApiError::not_here("copying files"))
 }
 
 /// `GET /containers/json`

@@ -2,9 +2,9 @@
 
 use hyper::{Method, StatusCode};
 use proa_engine::ImageSource;
-use proa_engine::images::ContainerDefaults;
+use proa_engine::images::changes;
+use proa_protocol::ContainerConfig;
 use proa_protocol::progress::Progress;
-use proa_protocol::{ContainerConfig, TextMap};
 
 use crate::hello;
 use crate::server::{self, Answer, ApiError, Call, Lines, json, pipe};
@@ -162,10 +162,9 @@ async fn import(call: Call) -> Answer {
         call.query.text("tag").to_owned(),
     );
     let message = call.query.text("message").to_owned();
-    let base = proa_engine::images::ImageConfig {
-        config: changes(call.query.all("changes"))?,
-        ..Default::default()
-    };
+    let mut base = proa_engine::images::ImageConfig::default();
+    changes::apply(&mut base.config, call.query.all("changes"))
+        .map_err(|e| ApiError::bad(e.to_string()))?;
     let engine = call.engine().clone();
     let body = pipe::reader(call.pieces());
     let import = |lines: Lines| async move {
@@ -258,135 +257,10 @@ pub(super) async fn distribution(method: &Method, name: &[&str], call: Call) -> 
 }
 
 /// Runs work that blocks.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|e| ApiError::internal(format!("the work was broken off: {e}")))
-}
-
-/// The instructions that an import or a commit may change an image with, in the Dockerfile's words.
-fn changes<'a>(lines: impl Iterator<Item = &'a str>) -> Result<ContainerDefaults, ApiError> {
-    let mut config = ContainerDefaults::default();
-    for line in lines
-        .flat_map(str::lines)
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-    {
-        let (verb, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-        change(&mut config, verb, rest.trim())?;
-    }
-    Ok(config)
-}
-
-fn change(config: &mut ContainerDefaults, verb: &str, rest: &str) -> Result<(), ApiError> {
-    match verb.to_ascii_uppercase().as_str() {
-        "CMD" => config.cmd = Some(words(rest)),
-        "ENTRYPOINT" => config.entrypoint = Some(words(rest)),
-        "ENV" => config.env.extend(
-            pairs(rest)
-                .into_iter()
-                .map(|(key, value)| format!("{key}={value}")),
-        ),
-        "LABEL" => config.labels.extend(pairs(rest)),
-        "EXPOSE" => {
-            let port = |word: &str| {
-                if word.contains('/') {
-                    word.to_owned()
-                } else {
-                    format!("{word}/tcp")
-                }
-            };
-            let ports = rest
-                .split_whitespace()
-                .map(|word| (port(word), proa_engine::images::Empty {}));
-            config.exposed_ports.extend(ports);
-        }
-        "VOLUME" => {
-            let paths = serde_json::from_str::<Vec<String>>(rest);
-            let paths =
-                paths.unwrap_or_else(|_| rest.split_whitespace().map(str::to_owned).collect());
-            config.volumes.extend(
-                paths
-                    .into_iter()
-                    .map(|path| (path, proa_engine::images::Empty {})),
-            );
-        }
-        "USER" => rest.clone_into(&mut config.user),
-        "WORKDIR" => rest.clone_into(&mut config.working_dir),
-        "STOPSIGNAL" => rest.clone_into(&mut config.stop_signal),
-        "ONBUILD" => config.on_build.push(rest.to_owned()),
-        other => {
-            return Err(ApiError::bad(format!(
-                "{other} is not a valid change command"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// A command: a JSON list, or a line for the shell.
-fn words(rest: &str) -> Vec<String> {
-    serde_json::from_str(rest)
-        .unwrap_or_else(|_| vec!["/bin/sh".to_owned(), "-c".to_owned(), rest.to_owned()])
-}
-
-/// `a=b "c"="d e"`, or the old form `a b c` for `a` = `b c`.
-fn pairs(rest: &str) -> TextMap {
-    let mut words: Vec<String> = vec![String::new()];
-    let mut quote = None;
-    for letter in rest.chars() {
-        match (quote, letter) {
-            (None, '"' | '\'') => quote = Some(letter),
-            (Some(open), letter) if open == letter => quote = None,
-            (None, letter) if letter.is_whitespace() => words.push(String::new()),
-            (_, letter) => words
-                .last_mut()
-                .into_iter()
-                .for_each(|word| word.push(letter)),
-        }
-    }
-    words.retain(|word| !word.is_empty());
-    if let Some((key, value)) = rest
-        .split_once(char::is_whitespace)
-        .filter(|(key, _)| !key.contains('='))
-    {
-        return TextMap::from([(key.to_owned(), value.trim().to_owned())]);
-    }
-    let pair = |word: String| match word.split_once('=') {
-        Some((key, value)) => (key.to_owned(), value.to_owned()),
-        None => (word, String::new()),
-    };
-    words.into_iter().map(pair).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_import_may_change_the_image() {
-        let config = changes(
-            [
-                "CMD [\"a\",\"b c\"]",
-                "ENTRYPOINT run it",
-                "ENV A=1 B=\"2 3\"",
-                "LABEL x=y",
-                "EXPOSE 80 53/udp",
-            ]
-            .into_iter(),
-        )
-        .unwrap();
-        assert_eq!(config.cmd.unwrap(), ["a", "b c"]);
-        assert_eq!(config.entrypoint.unwrap(), ["/bin/sh", "-c", "run it"]);
-        assert_eq!(config.env, ["A=1", "B=2 3"]);
-        assert_eq!(config.labels["x"], "y");
-        assert_eq!(
-            config.exposed_ports.keys().collect::<Vec<_>>(),
-            ["53/udp", "80/tcp"]
-        );
-        assert!(changes(["RUN x"].into_iter()).is_err());
-        assert_eq!(pairs("key some value")["key"], "some value");
-    }
 }

@@ -1,5 +1,7 @@
 //! Routes, by noun: each parses a request, calls the engine once and translates the answer.
 
+mod archive;
+mod commit;
 mod containers;
 mod exec;
 mod images;
@@ -31,7 +33,7 @@ pub(crate) async fn answer(method: &Method, path: &[&str], call: Call) -> Answer
         ["distribution", name @ .., "json"] if !name.is_empty() => {
             images::distribution(method, name, call).await
         }
-        ["commit"] if method == Method::POST => Err(ApiError::not_here("commit")),
+        ["commit"] if method == Method::POST => commit::commit(call).await,
         ["build", ..] | ["session" | "grpc"] => Err(ApiError::not_here("build")),
         ["plugins"] if method == Method::GET => {
             crate::server::json(hyper::StatusCode::OK, &[(); 0])

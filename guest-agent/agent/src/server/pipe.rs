@@ -49,6 +49,25 @@ impl Read for Reader {
     }
 }
 
+/// Pieces until something happens, which breaks them off with these words.
+pub(crate) fn until(
+    pieces: impl Stream<Item = io::Result<Bytes>> + Send + Unpin + 'static,
+    end: impl Future<Output = ()> + Send + 'static,
+    words: &'static str,
+) -> impl Stream<Item = io::Result<Bytes>> + Send + Unpin + 'static {
+    let start = (pieces, Box::pin(end));
+    Box::pin(futures_util::stream::unfold(
+        start,
+        move |(mut pieces, mut end)| async move {
+            tokio::select! {
+                biased;
+                () = &mut end => Some((Err(io::Error::other(words)), (pieces, end))),
+                piece = pieces.next() => piece.map(|piece| (piece, (pieces, end))),
+            }
+        },
+    ))
+}
+
 /// A body to write to on a blocking thread. Dropping it without [`Writer::finish`] breaks the answer off.
 pub(crate) struct Writer {
     pieces: mpsc::Sender<io::Result<Bytes>>,

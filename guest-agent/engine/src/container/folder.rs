@@ -98,7 +98,11 @@ pub(crate) fn make_ground(ground: &Path) -> io::Result<()> {
         options.append(true).create(true).mode(0o644);
         options.open(ground.join(file))?;
     }
-    Ok(())
+    // What programs of old read the mounts from.
+    match std::os::unix::fs::symlink("/proc/mounts", ground.join("etc/mtab")) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn make(folder: &Path) -> io::Result<()> {
@@ -168,7 +172,7 @@ fn is_untouched(upper: &Path) -> io::Result<bool> {
     let plain = metadata.is_dir()
         && (metadata.uid(), metadata.gid()) == (0, 0)
         && metadata.mode() & 0o7777 == 0o755;
-    Ok(plain && rustix::fs::llistxattr(upper, &mut [0_u8; 0][..])? == 0)
+    Ok(plain && rustix::fs::llistxattr_query(upper)? == 0)
 }
 
 fn now() -> Timestamps {
@@ -213,11 +217,15 @@ mod tests {
     fn what_was_touched_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         let spares = Spares::open(at(&dir, "spare")).unwrap();
-        let touch: [fn(&Path); 5] = [
+        let touch: [fn(&Path); 6] = [
             |folder| fs::write(folder.join("upper/file"), "").unwrap(),
             |folder| fs::create_dir_all(folder.join("work/work/left")).unwrap(),
             |folder| fs::create_dir(folder.join("other")).unwrap(),
             |folder| std::os::unix::fs::chown(folder.join("upper"), Some(7), None).unwrap(),
+            |folder| {
+                let flags = rustix::fs::XattrFlags::empty();
+                rustix::fs::setxattr(folder.join("upper"), "user.a", b"b", flags).unwrap();
+            },
             |folder| {
                 let mode = fs::Permissions::from_mode(0o1777);
                 fs::set_permissions(folder.join("upper"), mode).unwrap();

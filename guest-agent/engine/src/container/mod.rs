@@ -1,8 +1,10 @@
 //! One container: its verbs, one file each.
 
+pub mod archive;
 pub mod attach;
 mod changes;
 mod check;
+pub mod commit;
 mod create;
 mod defaults;
 pub(crate) mod definition;
@@ -38,6 +40,7 @@ mod stop;
 pub(crate) mod task;
 mod top;
 mod update;
+pub(crate) mod view;
 mod wait;
 
 use std::{

@@ -1,6 +1,6 @@
 //! `remove`: the delete is committed first, then everything is taken apart.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 
@@ -136,6 +136,7 @@ impl Task {
             self.enter(ended.into());
             return Err(error);
         }
+        self.close_views(Duration::ZERO).await;
         self.put_away(engine);
         if let Some(clearing) = self.clearing.take() {
             // Its failure was told where it happened.

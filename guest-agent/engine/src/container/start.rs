@@ -63,6 +63,7 @@ impl Task {
     pub(super) async fn launch(&mut self, engine: &Arc<Engine>) -> Result<()> {
         self.must_be_in_reach(engine)?;
         self.wait_for_the_last_run().await;
+        self.close_views(LEAVING).await;
         if let Some(clearing) = self.clearing.take() {
             // Its failure was told there.
             let _ = clearing.await;
@@ -164,7 +165,7 @@ impl Task {
     }
 
     /// Two runs must not have one upper directory mounted at once.
-    async fn wait_for_the_last_run(&mut self) {
+    pub(super) async fn wait_for_the_last_run(&mut self) {
         let Some(link) = self.leaving.take() else {
             return;
         };

@@ -23,6 +23,7 @@ use super::{
     definition::Definition,
     link::Link,
     state::{Failure, History, State},
+    view::{Opened, Purpose, Views},
 };
 use crate::{Engine, Error, Result, db::Change, error::Context, network::Target};
 
@@ -91,6 +92,11 @@ pub(crate) enum Request {
         volumes: bool,
         answer: Answer<()>,
     },
+    /// Its files, for somebody to look at or to write to.
+    Open {
+        purpose: Purpose,
+        answer: Answer<Arc<Opened>>,
+    },
     /// A restart begins: the end it brings removes nothing.
     Keep,
     /// It is over.
@@ -145,6 +151,10 @@ pub(crate) struct Task {
     pub(super) out_of_reach: Option<String>,
     /// How many restarts are under way.
     pub(super) kept: u32,
+    /// What is open of its files.
+    pub(super) views: Arc<Views>,
+    /// Its root, if it is open to be written to while it does not run.
+    pub(super) writable: Weak<Opened>,
     /// Keeps its layers.
     pub(super) _hold: Option<Hold>,
 }
@@ -203,6 +213,8 @@ pub(crate) fn begin(engine: &Arc<Engine>, beginning: Beginning) -> Line {
         back_off: FIRST_BACK_OFF,
         out_of_reach: beginning.out_of_reach,
         kept: 0,
+        views: Views::new(),
+        writable: Weak::new(),
         _hold: beginning.hold,
     };
     tokio::spawn(task.run(inbox));
@@ -266,6 +278,9 @@ impl Task {
             }
             Request::Remove { volumes, answer } => {
                 drop(answer.send(self.remove(engine, volumes).await));
+            }
+            Request::Open { purpose, answer } => {
+                drop(answer.send(self.open(engine, purpose).await));
             }
             Request::Keep => self.kept += 1,
             Request::LetGo => self.let_go(engine).await,

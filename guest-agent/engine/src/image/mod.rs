@@ -212,7 +212,7 @@ fn store_filters(filters: &Filters, known: &[&str]) -> Result<proa_images::Filte
 }
 
 /// A repository and a tag, `latest` where there is none. A tag may also be a digest.
-fn tagged(repository: &str, tag: &str) -> Result<Reference> {
+pub(crate) fn tagged(repository: &str, tag: &str) -> Result<Reference> {
     let text = match tag {
         "" => repository.to_owned(),
         digest if digest.contains(':') => format!("{repository}@{digest}"),

@@ -181,8 +181,12 @@ impl Engine {
         tar: impl Read,
         name: Option<(&str, &str)>,
         message: &str,
-        base: ImageConfig,
+        mut base: ImageConfig,
     ) -> Result<String> {
+        let here = Platform::host();
+        if base.os.is_empty() {
+            (base.os, base.architecture) = (here.os, here.architecture);
+        }
         let reference = name
             .map(|(repository, tag)| tagged(repository, tag))
             .transpose()?;

@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use crate::documents::HistoryEntry;
 use crate::error::{At, Error};
+use crate::files::{self, IdShift, PackOptions};
 use crate::image::{Image, NewImage};
-use crate::layer::{Expected, Feed, Received, intake, pack};
+use crate::layer::{Expected, Feed, Received, intake};
 use crate::store::{NewRecord, Store};
 
 impl Store {
@@ -18,9 +19,24 @@ impl Store {
         self.add_layer(received, new)
     }
 
-    /// Makes an image of a container's upper directory on top of its image.
-    pub fn commit(&self, upper: &Path, new: NewImage) -> Result<Image, Error> {
-        let received = self.take(|feed| pack(upper, Feeding(feed)).map(drop))?;
+    /// Makes an image of a container's upper directory on top of its image. `ids`: what is in it belongs to the ids of
+    /// a user namespace.
+    pub fn commit(
+        &self,
+        upper: &Path,
+        ids: Option<IdShift>,
+        new: NewImage,
+    ) -> Result<Image, Error> {
+        let options = PackOptions {
+            ids,
+            layer: true,
+            ..PackOptions::default()
+        };
+        let pack = |feed: &Feed| {
+            let upper = std::fs::File::open(upper)?;
+            files::pack(upper, b"", options, Feeding(feed)).map(drop)
+        };
+        let received = self.take(pack)?;
         self.add_layer(received, new)
     }
 

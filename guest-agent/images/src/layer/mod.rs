@@ -11,7 +11,6 @@
 mod fixup;
 mod incoming;
 mod intake;
-mod pack;
 mod recipe;
 mod tree;
 mod unpack;
@@ -27,10 +26,12 @@ use crate::tar::TarError;
 pub(crate) use fixup::settle;
 pub(crate) use incoming::Incoming;
 pub(crate) use intake::{Expected, Feed, Received, intake};
-pub(crate) use pack::pack;
 pub(crate) use recipe::write_tar;
+pub(crate) use tree::clean;
 #[cfg(fuzzing)]
 pub(crate) use unpack::unpack;
+pub(crate) use unpack::{kept_xattrs, timestamps};
+pub(crate) use whiteout::is_opaque;
 
 /// A layer's content is not what it should be, or could not be written.
 #[derive(Debug, thiserror::Error)]

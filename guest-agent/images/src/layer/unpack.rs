@@ -522,7 +522,7 @@ fn write_piece<R: BufRead>(
     Ok(())
 }
 
-fn timestamps((seconds, nanoseconds): (i64, u32)) -> Timestamps {
+pub(crate) fn timestamps((seconds, nanoseconds): (i64, u32)) -> Timestamps {
     let time = Timespec {
         tv_sec: seconds,
         tv_nsec: nanoseconds.into(),
@@ -534,7 +534,7 @@ fn timestamps((seconds, nanoseconds): (i64, u32)) -> Timestamps {
 }
 
 /// Overlayfs's own attributes are not for images to set: they would redirect lookups.
-fn kept_xattrs(entry: &Entry) -> impl Iterator<Item = (&OsStr, &[u8])> {
+pub(crate) fn kept_xattrs(entry: &Entry) -> impl Iterator<Item = (&OsStr, &[u8])> {
     let own =
         |name: &[u8]| name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.");
     let kept = entry.xattrs.iter().filter(move |(name, _)| !own(name));

@@ -12,6 +12,7 @@ mod writer;
 
 use std::io;
 
+pub(crate) use header::BLOCK;
 pub(crate) use reader::{Reader, Record};
 pub(crate) use writer::{Member, Writer, WriterKind};
 

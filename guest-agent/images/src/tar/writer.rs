@@ -29,6 +29,8 @@ pub(crate) struct Member<'a> {
     pub(crate) size: u64,
     pub(crate) device: (u32, u32),
     pub(crate) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The file's real size, where its map and its pieces are written (pax 1.0) and `size` is the length of both.
+    pub(crate) sparse: Option<u64>,
 }
 
 impl<'a> Member<'a> {
@@ -45,6 +47,7 @@ impl<'a> Member<'a> {
             size,
             device: (0, 0),
             xattrs: Vec::new(),
+            sparse: None,
         }
     }
 
@@ -97,13 +100,13 @@ impl<W: Write> Writer<W> {
             WriterKind::Directory => b'5',
             WriterKind::Fifo => b'6',
         };
-        self.out.write_all(&block(
-            member.path,
-            member.link,
-            flag,
-            member.size,
-            &numbers,
-        ))
+        let path = match member.sparse {
+            // Readers that do not know sparse files must not take the map for content of the real one.
+            Some(_) => &b"GNUSparseFile.0/entry"[..],
+            None => member.path,
+        };
+        self.out
+            .write_all(&block(path, member.link, flag, member.size, &numbers))
     }
 
     /// A small file, whole.
@@ -151,7 +154,7 @@ fn pax_records(member: &Member<'_>) -> Vec<u8> {
         records.extend_from_slice(value);
         records.push(b'\n');
     };
-    if member.path.len() > 100 {
+    if member.path.len() > 100 && member.sparse.is_none() {
         add(b"path", member.path);
     }
     if member.link.len() > 100 {
@@ -168,6 +171,12 @@ fn pax_records(member: &Member<'_>) -> Vec<u8> {
     let (seconds, nanoseconds) = member.mtime;
     if nanoseconds != 0 || !(0..=OCTAL_SIZE as i64).contains(&seconds) {
         add(b"mtime", pax_time(seconds, nanoseconds).as_bytes());
+    }
+    if let Some(size) = member.sparse {
+        add(b"GNU.sparse.major", b"1");
+        add(b"GNU.sparse.minor", b"0");
+        add(b"GNU.sparse.name", member.path);
+        add(b"GNU.sparse.realsize", size.to_string().as_bytes());
     }
     for (name, value) in &member.xattrs {
         add(&[b"SCHILY.xattr.", name.as_slice()].concat(), value);

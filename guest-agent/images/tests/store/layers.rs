@@ -559,7 +559,7 @@ fn a_commit_packs_deletions_as_whiteouts() {
         created_by: "sh".into(),
         ..NewImage::default()
     };
-    let child = ground.store.commit(upper.path(), new).unwrap();
+    let child = ground.store.commit(upper.path(), None, new).unwrap();
     assert_eq!((child.parent(), child.layers().len()), (Some(base.id()), 2));
     let merged = Merged::mount(&child);
     assert!(!merged.path("gone").exists() && !merged.path("o/x").exists());

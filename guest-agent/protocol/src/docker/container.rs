@@ -233,10 +233,45 @@ documents! {
         pub path: String,
     }
 
+    /// The answer of `POST /commit`, and of an exec's creation in older words.
+    pub struct IdResponse {
+        pub id: String,
+    }
+
     /// The answer of `POST /containers/prune`.
     pub struct ContainerPruneResponse {
         pub containers_deleted: Option<Vec<String>>,
         pub space_reclaimed: u64,
+    }
+}
+
+/// What a path of a container is: in a header of the answers about `/containers/{id}/archive`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PathStat {
+    pub name: String,
+    pub size: i64,
+    /// Permission bits, and the kind in bits of Go's `fs.FileMode`.
+    pub mode: u32,
+    pub mtime: String,
+    pub link_target: String,
+}
+
+impl PathStat {
+    /// As a header's value: JSON in base64.
+    pub fn to_header(&self) -> String {
+        use base64::Engine as _;
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        base64::engine::general_purpose::STANDARD.encode(json)
+    }
+
+    /// Reads a header's value.
+    pub fn from_header(text: &str) -> Option<Self> {
+        use base64::Engine as _;
+        let json = base64::engine::general_purpose::STANDARD
+            .decode(text)
+            .ok()?;
+        serde_json::from_slice(&json).ok()
     }
 }
 

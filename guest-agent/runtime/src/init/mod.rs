@@ -37,7 +37,7 @@ use proa_kernel::process::{self, CloneOptions, Cloned};
 use proa_kernel::{message, user};
 
 pub use hooks::{HookState, run as run_hooks};
-pub use overlay::show_layers;
+pub use overlay::{show, show_layers, writable_root};
 
 use self::join::{ClonedBeside, Target};
 use self::protocol::{Channel, During, FromInit, ToInit, broken};

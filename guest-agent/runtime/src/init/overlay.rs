@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use proa_kernel::mount::{self, Change, Configuring, attribute, propagation};
 use proa_kernel::namespace::{self, Namespaces};
 use proa_kernel::remove::remove_tree;
-use proa_kernel::{resolve, tree};
+use proa_kernel::{resolve, tree, user};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::MountFlags;
 
-use crate::plan::{IdMaps, Overlay};
+use crate::plan::{IdMaps, Layers, Overlay};
 
 /// Longest string that the mount API takes.
 const LONGEST: usize = 255;
@@ -50,6 +50,29 @@ pub(super) fn writable(overlay: &Overlay, mapping: Option<Mapping<'_>>) -> io::R
 /// The layers of an image, top first, as one detached tree that cannot be written to.
 pub fn show_layers(lowers: &[PathBuf]) -> io::Result<OwnedFd> {
     readonly(lowers, None)
+}
+
+/// The layers of an image, or a folder of theirs, as a mount of its own.
+pub fn show(layers: &Layers) -> io::Result<OwnedFd> {
+    let shown = readonly(&layers.lowers, None)?;
+    match &layers.beneath {
+        Some(inner) => beneath(&shown, inner),
+        None => Ok(shown),
+    }
+}
+
+/// A container's root to be written to, mounted nowhere. `maps`: those of its user namespace.
+pub fn writable_root(overlay: &Overlay, maps: Option<&IdMaps>) -> io::Result<OwnedFd> {
+    let Some(maps) = maps else {
+        return writable(overlay, None);
+    };
+    let (uids, gids) = maps.ranges();
+    let namespace = user::namespace(&uids, &gids)?;
+    let mapping = Mapping {
+        namespace: namespace.as_fd(),
+        maps,
+    };
+    writable(overlay, Some(mapping))
 }
 
 /// Layers to look into. Where their ids cannot be mapped they are shown as they are: files of nobody's.
