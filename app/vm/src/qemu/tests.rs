@@ -193,13 +193,16 @@ async fn talk(words: &'static str, answer: &'static str) -> std::io::Result<Cont
         drop(write.write_all(HELLO.as_bytes()).await);
         let mut first = true;
         while let Ok(Some(command)) = commands.next_line().await {
-            let id = command
-                .split("\"id\":")
-                .nth(1)
-                .map_or("0", |rest| rest.trim_end_matches('}'));
-            let id = id.split(',').next().unwrap_or("0");
+            let mut command: serde_json::Value =
+                serde_json::from_str(&command).expect("commands are JSON");
             let result = if first { "{}" } else { answer };
-            let line = format!("{{\"return\": {result}, \"id\": {id}}}\n");
+            let result: serde_json::Value = serde_json::from_str(result).expect("JSON");
+            let mut line = serde_json::json!({"return": result});
+            // An answer has an id if the command had one.
+            if !command["id"].is_null() {
+                line["id"] = command["id"].take();
+            }
+            let line = format!("{line}\n");
             drop(write.write_all(line.as_bytes()).await);
             if first {
                 drop(write.write_all(words.as_bytes()).await);
