@@ -63,7 +63,7 @@ need_tests() {
 
 # The guest of scripts/vm.sh.
 need_vm() {
-    apt_install qemu-system-x86 e2fsprogs cpio kmod busybox-static
+    apt_install qemu-system-x86 qemu-utils e2fsprogs cpio kmod busybox-static
 }
 
 # What makes the machine's image.

@@ -12,13 +12,21 @@ export RUST_BACKTRACE=1
 # Test binaries of other crates start these two.
 cargo build -p proa-agent -p proa-cli
 
+# Machines boot with the agent that is tested.
+boot_files() {
+    vm-image/build.sh --agent "${CARGO_TARGET_DIR:-target}/debug/proa-agent"
+}
+
 if [ "${1:-}" = --stories ]; then
     shift
+    boot_files
     exec cargo test -p proa-agent -p proa-cli --test '*' "$@"
 fi
 if [ $# -gt 0 ]; then
     exec cargo test --workspace "$@"
 fi
+
+boot_files
 
 failed=()
 step() {
