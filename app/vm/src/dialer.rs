@@ -218,6 +218,8 @@ mod os {
 
     #[cfg(target_os = "linux")]
     pub(super) async fn vsock(cid: u32, port: u32) -> Result<Stream, DialError> {
+        use std::os::fd::AsRawFd as _;
+
         use nix::sys::socket::{AddressFamily, SockFlag, SockType, VsockAddr};
         let broken = |source: io::Error| match source.kind() {
             io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused => {
@@ -233,7 +235,6 @@ mod os {
             None::<nix::sys::socket::SockProtocol>,
         )
         .map_err(|errno| broken(errno.into()))?;
-        use std::os::fd::AsRawFd as _;
         let started = nix::sys::socket::connect(socket.as_raw_fd(), &VsockAddr::new(cid, port));
         // Every stream socket reads, writes and polls alike; only the address differs, which nobody asks for.
         let stream = UnixStream::from_std(socket.into()).map_err(broken)?;

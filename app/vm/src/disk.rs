@@ -61,9 +61,10 @@ pub fn prepare(disk: &Disk) -> Result<Locked, StartError> {
     lock(&file, disk)?;
     // Two may have made it at once; the one that got the lock first has filled it.
     let empty = is_new || length(&file, disk)? == 0;
-    let change = match empty {
-        true => make(&file, disk)?,
-        false => fit(&file, disk)?,
+    let change = if empty {
+        make(&file, disk)?
+    } else {
+        fit(&file, disk)?
     };
     Ok(Locked {
         _file: file,
@@ -191,9 +192,10 @@ fn length(file: &File, disk: &Disk) -> Result<u64, StartError> {
     let metadata = file
         .metadata()
         .map_err(|source| failed("look at", disk, source))?;
-    match metadata.is_file() {
-        true => Ok(metadata.len()),
-        false => Err(unfit(disk, "it is no ordinary file")),
+    if metadata.is_file() {
+        Ok(metadata.len())
+    } else {
+        Err(unfit(disk, "it is no ordinary file"))
     }
 }
 
@@ -265,9 +267,7 @@ fn write_empty_qcow2(mut file: &File, size: u64) -> io::Result<()> {
     let mut image = Vec::new();
     image.extend(QCOW2_MAGIC);
     let words = |image: &mut Vec<u8>, words: &[u32]| {
-        words
-            .iter()
-            .for_each(|word| image.extend(word.to_be_bytes()));
+        image.extend(words.iter().flat_map(|word| word.to_be_bytes()));
     };
     // Version; no backing file (offset, length); 2^16 bytes in a cluster.
     words(&mut image, &[3, 0, 0, 0, 16]);
@@ -286,7 +286,7 @@ fn write_empty_qcow2(mut file: &File, size: u64) -> io::Result<()> {
     image.extend((2 * CLUSTER).to_be_bytes());
     image.resize(2 * CLUSTER as usize, 0);
     // Header, reference table, reference block and the first table are used once each.
-    (0..3 + table_clusters).for_each(|_| image.extend(1_u16.to_be_bytes()));
+    image.extend((0..3 + table_clusters).flat_map(|_| 1_u16.to_be_bytes()));
     image.resize(((3 + table_clusters) * CLUSTER) as usize, 0);
     file.write_all(&image)?;
     file.sync_all()

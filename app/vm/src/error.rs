@@ -160,9 +160,10 @@ pub struct Said(pub Vec<String>);
 impl Said {
     fn shown(&self) -> String {
         let lines = self.0.iter().map(|line| format!("\n  {line}"));
-        match self.0.is_empty() {
-            true => String::new(),
-            false => format!("; its last words:{}", lines.collect::<String>()),
+        if self.0.is_empty() {
+            String::new()
+        } else {
+            format!("; its last words:{}", lines.collect::<String>())
         }
     }
 }

@@ -141,9 +141,10 @@ mod death {
         let ask = move || {
             set_parent_process_death_signal(Some(Signal::KILL))?;
             // It may have died before the kernel was asked.
-            match getppid() == Some(parent) {
-                true => Ok(()),
-                false => Err(rustix::io::Errno::SRCH.into()),
+            if getppid() == Some(parent) {
+                Ok(())
+            } else {
+                Err(rustix::io::Errno::SRCH.into())
             }
         };
         // SAFETY: the closure makes two system calls and allocates nothing, so it may run after a fork of a program

@@ -12,7 +12,6 @@ use rustix::thread::{CapabilitySet, CapabilitySets};
 
 /// What is applied or cleared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::upper_case_acronyms, reason = "the names that virtiofsd uses")]
 pub enum Set {
     /// The thread's own sets.
     CAPS,
@@ -22,7 +21,6 @@ pub enum Set {
 
 /// What to do with a capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::upper_case_acronyms, reason = "the names that virtiofsd uses")]
 pub enum Action {
     /// Take it away.
     DROP,

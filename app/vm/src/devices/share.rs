@@ -96,17 +96,19 @@ pub(super) fn run(serving: &Serving) -> Result<(), DeviceError> {
         drop_capabilities()?;
     }
     let made = |error: io::Error| DeviceError::system("open the share")(error);
-    match serving.readonly {
-        true => serve(PassthroughFsRo::new(config).map_err(made)?, listener),
-        false => serve(PassthroughFs::new(config).map_err(made)?, listener),
+    if serving.readonly {
+        serve(PassthroughFsRo::new(config).map_err(made)?, listener)
+    } else {
+        serve(PassthroughFs::new(config).map_err(made)?, listener)
     }
 }
 
 /// A user may not change roots; what it may read and write is then all that holds the guest back.
 fn mode(root: bool) -> SandboxMode {
-    match root {
-        true => SandboxMode::Chroot,
-        false => SandboxMode::None,
+    if root {
+        SandboxMode::Chroot
+    } else {
+        SandboxMode::None
     }
 }
 
@@ -124,12 +126,13 @@ fn maps(root: bool) -> (Option<Vec<IdMap>>, Option<Vec<IdMap>>) {
             count: u32::MAX,
         }]
     };
-    match root {
-        true => (None, None),
-        false => (
+    if root {
+        (None, None)
+    } else {
+        (
             Some(everyone_is(rustix::process::geteuid().as_raw())),
             Some(everyone_is(rustix::process::getegid().as_raw())),
-        ),
+        )
     }
 }
 

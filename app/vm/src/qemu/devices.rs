@@ -153,9 +153,8 @@ impl Household {
             let role = member.role.clone();
             Box::pin(async move { (role, member.ended().await) })
         });
-        match futures_util::future::select_all(ends).await {
-            ((role, how), ..) => (role, how),
-        }
+        let (first, ..) = futures_util::future::select_all(ends).await;
+        first
     }
 
     pub(super) async fn hypervisor_ended(&mut self) -> String {

@@ -20,9 +20,10 @@ pub(super) enum Architecture {
 
 impl Architecture {
     pub(super) fn of_host() -> Architecture {
-        match cfg!(target_arch = "aarch64") {
-            true => Architecture::Aarch64,
-            false => Architecture::X86_64,
+        if cfg!(target_arch = "aarch64") {
+            Architecture::Aarch64
+        } else {
+            Architecture::X86_64
         }
     }
 

@@ -200,9 +200,10 @@ impl Device {
             return Filled::Nothing;
         };
         stream.queued = false;
-        let filled = match stream.wants() {
-            true => stream.fill(packet),
-            false => Filled::Nothing,
+        let filled = if stream.wants() {
+            stream.fill(packet)
+        } else {
+            Filled::Nothing
         };
         self.settle(port);
         filled

@@ -1,7 +1,6 @@
 //! The rings that carry packets, and the loops over them.
 
 use std::io;
-use std::ops::Deref as _;
 
 use vhost_user_backend::{VringRwLock, VringT as _};
 use virtio_queue::{QueueOwnedT as _, QueueT as _};
@@ -41,8 +40,7 @@ pub(super) fn drain(
         while let Some(mut chain) = state.get_queue_mut().pop_descriptor_chain(guard.clone()) {
             let head = chain.head_index();
             // What is no packet is given back unread: the guest hurts itself only.
-            if let Ok(packet) = VsockPacket::from_tx_virtq_chain(guard.deref(), &mut chain, LONGEST)
-            {
+            if let Ok(packet) = VsockPacket::from_tx_virtq_chain(&*guard, &mut chain, LONGEST) {
                 show(&packet);
             }
             state.add_used(head, 0).map_err(io::Error::other)?;
@@ -52,9 +50,10 @@ pub(super) fn drain(
             break;
         }
     }
-    match drained && state.needs_notification().map_err(io::Error::other)? {
-        true => state.signal_used_queue(),
-        false => Ok(()),
+    if drained && state.needs_notification().map_err(io::Error::other)? {
+        state.signal_used_queue()
+    } else {
+        Ok(())
     }
 }
 
@@ -72,15 +71,16 @@ pub(super) fn fill(
     }
     let mut used = false;
     while wanted() {
-        let Some(mut chain) = state.get_queue_mut().pop_descriptor_chain(guard.clone()) else {
+        let next = state.get_queue_mut().pop_descriptor_chain(guard.clone());
+        let Some(mut chain) = next else {
             // The guest tells when it has made room; it may have done so meanwhile.
-            match state.enable_notification().map_err(io::Error::other)? {
-                true => continue,
-                false => break,
+            if !state.enable_notification().map_err(io::Error::other)? {
+                break;
             }
+            continue;
         };
         let head = chain.head_index();
-        let filled = match VsockPacket::from_rx_virtq_chain(guard.deref(), &mut chain, LONGEST) {
+        let filled = match VsockPacket::from_rx_virtq_chain(&*guard, &mut chain, LONGEST) {
             Ok(mut packet) => fill(&mut packet),
             Err(_) => Filled::With(0),
         };
@@ -95,8 +95,9 @@ pub(super) fn fill(
         state.add_used(head, length).map_err(io::Error::other)?;
         used = true;
     }
-    match used && state.needs_notification().map_err(io::Error::other)? {
-        true => state.signal_used_queue(),
-        false => Ok(()),
+    if used && state.needs_notification().map_err(io::Error::other)? {
+        state.signal_used_queue()
+    } else {
+        Ok(())
     }
 }
