@@ -1,13 +1,15 @@
 //! Starting containers: over the API beside `crun run`, and as whole commands beside the peers' commands.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::stopwatch::{Stopwatch, time};
 use crate::support::{
-    Agent, Client, Dockerd, Image, in_path, inside, inside_peers, leftovers, run, unique,
+    Agent, Client, Dockerd, Image, Network, behind, in_path, inside, inside_peers, leftovers, run,
+    unique,
 };
 use crate::table::Table;
 use crate::{ROUNDS, SLOW_ROUNDS};
@@ -179,11 +181,22 @@ pub fn run_whole(table: &mut Table) {
 /// Podman with a storage of its own.
 pub struct Podman {
     folder: PathBuf,
+    /// What starts it where it runs.
+    before: Vec<String>,
     global: Vec<String>,
 }
 
 impl Podman {
     pub fn new() -> Self {
+        Self::behind(Vec::new())
+    }
+
+    /// On the host of a network of the benchmark's own.
+    pub fn new_in(network: &Network) -> Self {
+        Self::behind(network.prefix())
+    }
+
+    fn behind(before: Vec<String>) -> Self {
         let folder = PathBuf::from(format!("/var/tmp/proa-podman-{}", unique()));
         std::fs::create_dir_all(&folder).expect("/var/tmp can be written");
         let place = peer_path(&folder);
@@ -204,7 +217,11 @@ impl Podman {
         ]
         .map(str::to_owned)
         .to_vec();
-        Self { folder, global }
+        Self {
+            folder,
+            before,
+            global,
+        }
     }
 
     /// The whole command line.
@@ -227,16 +244,22 @@ impl Podman {
         ]);
     }
 
-    pub fn run(&self, words: &[&str]) {
+    /// Runs it; the answer is what it writes.
+    pub fn run(&self, words: &[&str]) -> String {
+        run(&mut self.command(words)).ok()
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
         let words = self.words(words);
-        run(inside_peers(words[0]).args(&words[1..])).ok();
+        let mut program = inside_peers(words[0]);
+        program.args(&words[1..]);
+        behind(self.before.clone(), program)
     }
 }
 
 impl Drop for Podman {
     fn drop(&mut self) {
-        let words = self.words(&["system", "reset", "--force"]);
-        let _ = inside_peers(words[0]).args(&words[1..]).output();
+        let _ = self.command(&["system", "reset", "--force"]).output();
         leftovers::clear(&[&self.folder], &[]);
     }
 }

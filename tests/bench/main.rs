@@ -23,6 +23,7 @@ mod memory;
 mod network;
 mod pull;
 mod stopwatch;
+mod streams;
 mod table;
 
 use table::Table;

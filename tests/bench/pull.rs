@@ -12,7 +12,7 @@ use crate::support::{Agent, Client, Dockerd, Files, Image, Registry, peers_root}
 use crate::table::Table;
 
 const LAYERS: usize = 6;
-const LAYER_BYTES: u64 = 52_000_000;
+const LAYER_BYTES: u64 = 46_000_000;
 /// After an image was removed. A file system may be slow to hand out again what was just deleted (ext4 without a journal
 /// for five seconds), and nobody's pull follows a removal of as much.
 const SETTLE: Duration = Duration::from_secs(7);
@@ -79,7 +79,7 @@ fn fill(mut layer: Files, files: &mut impl Iterator<Item = PathBuf>) -> Files {
             .expect("the file lies there")
             .to_str();
         // One very large program would be a layer of its own.
-        if let Some(name) = name.filter(|_| (content.len() as u64) < LAYER_BYTES / 4) {
+        if let Some(name) = name.filter(|_| (content.len() as u64) < LAYER_BYTES * 2 / 3) {
             size += content.len() as u64;
             layer = layer.file(name, 0o644, &content);
         }

@@ -122,7 +122,7 @@ impl Drop for Dockerd {
 }
 
 /// A command started by another.
-fn behind(before: Vec<String>, command: Command) -> Command {
+pub fn behind(before: Vec<String>, command: Command) -> Command {
     let Some((first, rest)) = before.split_first() else {
         return command;
     };

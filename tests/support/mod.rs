@@ -43,7 +43,7 @@ mod programs;
 mod registry;
 
 pub use agent::{Agent, poll};
-pub use dockerd::{Dockerd, inside, inside_peers};
+pub use dockerd::{Dockerd, behind, inside, inside_peers};
 pub use http::{Client, Response};
 pub use image::{Files, Image};
 pub use network::Network;
