@@ -73,6 +73,13 @@ const BANNED_WORDS: &[&str] = &[
 ];
 const BANNED_STARTS: &[&str] = &["do_", "handle_", "process_", "get_"];
 
+/// Names that a foreign interface gives: a trait of `vhost-user-backend`, the crate that ours stands in for.
+const GIVEN_NAMES: &[(&str, &str)] = &[
+    ("app/vm/src/devices/vsock/device.rs", "handle_event"),
+    ("app/vm/src/devices/vsock/device.rs", "get_config"),
+    ("app/vm/capng/src/lib.rs", "get_caps_process"),
+];
+
 /// A file longer than this holds two ideas.
 const LONGEST_FILE: usize = 600;
 
@@ -274,8 +281,7 @@ fn names_say_what_they_name() {
                 && !(defined.contains("Handler") && name.contains("/routes/"))
                 // Named so by the trait of `http-body`.
                 && !line.contains("type Data = ")
-                // Named so by the trait of `vhost-user-backend`.
-                && !(defined == "handle_event" && name.starts_with("app/vm/src/devices/"))
+                && !GIVEN_NAMES.contains(&(name.as_str(), defined))
             {
                 violations.push(format!("{name}:{number}: {defined}"));
             }
