@@ -32,6 +32,18 @@ pub(crate) enum Failure {
     #[cfg(target_os = "linux")]
     #[error(transparent)]
     Device(#[from] proa_host::device::DeviceError),
+    #[error(transparent)]
+    Machine(#[from] proa_host::machine::ReachError),
+    #[error(transparent)]
+    Folders(#[from] proa_host::machine::FoldersError),
+    #[error(transparent)]
+    Archive(#[from] proa_host::machine::ArchiveError),
+    #[error(transparent)]
+    Context(#[from] proa_host::machine::ContextError),
+    #[error(transparent)]
+    Settings(#[from] proa_host::machine::SettingsError),
+    #[error(transparent)]
+    Supervise(#[from] proa_host::machine::supervisor::SuperviseError),
     #[error("{0}")]
     Usage(String),
     #[error("{what}")]
@@ -122,7 +134,8 @@ fn unreachable_hint(endpoint: &str, source: &io::Error) -> String {
         return "you may not use this socket: run as root, or ask to be put into the group that owns it".to_owned();
     }
     if endpoint.starts_with("unix://") && cfg!(target_os = "linux") {
-        return "is it running? start it with `proa system start`, or `sudo proa-agent serve`"
+        return "is it running? start it with `proa system start` or `sudo proa-agent serve`, or in a machine of its own \
+                with `proa machine start`"
             .to_owned();
     }
     "is it running there, and does it listen on this address?".to_owned()

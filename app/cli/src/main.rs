@@ -6,11 +6,13 @@
 //! Does not know: how an engine is built, or what a container is made of.
 
 mod container;
+mod context;
 mod failure;
 mod flags;
 mod help;
 mod image;
 mod inspect;
+mod machine;
 mod network;
 mod output;
 mod registry;
@@ -36,6 +38,9 @@ fn main() {
     #[cfg(target_os = "linux")]
     if let Some(ended) = proa_host::device::run(&arguments) {
         std::process::exit(device_ended(ended));
+    }
+    if let Some(code) = machine::hidden::run(&arguments) {
+        std::process::exit(code);
     }
     if help::is_wanted(&arguments) {
         help::print();

@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, Command};
 use crate::inspect::{self, InspectOne};
 use crate::system::prune::{self, PruneOne};
 use crate::verb::{Topic, Verb};
-use crate::{container, image, network, registry, system, volume, xray};
+use crate::{container, context, image, machine, network, registry, system, volume, xray};
 
 /// What can be said, in the order in which `proa` lists it.
 pub(crate) const VERBS: &[Verb] = &[
@@ -55,6 +55,12 @@ pub(crate) const VERBS: &[Verb] = &[
     Verb::group("image", "Verbs about images", IMAGE),
     Verb::group("volume", "Verbs about volumes", VOLUME),
     Verb::group("network", "Verbs about networks", NETWORK),
+    Verb::group(
+        "context",
+        "Lead Docker's own clients to our engine",
+        CONTEXT,
+    ),
+    Verb::group("machine", "Verbs about the virtual machine", MACHINE),
     Verb::group("system", "Verbs about the engine as a whole", SYSTEM),
     Verb::group("xray", "What the kernel does for a container", XRAY),
 ];
@@ -261,6 +267,76 @@ const SYSTEM: &[Verb] = &[
     INFO,
     Verb::leaf::<prune::PruneAll>("prune", Topic::Unlisted, "Remove what is not used"),
     Verb::leaf::<system::start::Start>("start", Topic::Unlisted, "Start an engine on this machine"),
+];
+
+const CONTEXT: &[Verb] = &[
+    Verb::leaf::<context::Create>(
+        "create",
+        Topic::Unlisted,
+        "Make a context for Docker's clients",
+    ),
+    Verb::leaf::<context::Use>(
+        "use",
+        Topic::Unlisted,
+        "Choose the context that Docker's clients use",
+    ),
+];
+
+const MACHINE: &[Verb] = &[
+    Verb::leaf::<machine::archive::Backup>(
+        "backup",
+        Topic::Unlisted,
+        "Save the data disk of the stopped machine as one file",
+    ),
+    Verb::leaf::<machine::logs::Logs>(
+        "logs",
+        Topic::Unlisted,
+        "Show what the machine's kernel and agent say",
+    ),
+    Verb::leaf::<machine::reset::Reset>(
+        "reset",
+        Topic::Unlisted,
+        "Throw away everything that is in the machine",
+    ),
+    Verb::leaf::<machine::restart::Restart>(
+        "restart",
+        Topic::Unlisted,
+        "Stop the machine and start it again",
+    ),
+    Verb::leaf::<machine::archive::Restore>(
+        "restore",
+        Topic::Unlisted,
+        "Make the data disk of the stopped machine of a backup",
+    ),
+    Verb::leaf::<machine::set::Set>("set", Topic::Unlisted, "Change what the machine is made of"),
+    Verb::leaf::<machine::share::Share>(
+        "share",
+        Topic::Unlisted,
+        "Let the machine see a folder of this host",
+    ),
+    Verb::leaf::<machine::share::Shares>(
+        "shares",
+        Topic::Unlisted,
+        "List the folders that the machine sees",
+    ),
+    Verb::leaf::<machine::shell::Shell>("shell", Topic::Unlisted, "Open a shell in the machine"),
+    Verb::leaf::<machine::start::Start>("start", Topic::Unlisted, "Start the machine"),
+    Verb::leaf::<machine::status::Status>("status", Topic::Unlisted, "Show how the machine is"),
+    Verb::leaf::<machine::stop::Stop>(
+        "stop",
+        Topic::Unlisted,
+        "Stop the containers and the machine",
+    ),
+    Verb::leaf::<machine::share::Unshare>(
+        "unshare",
+        Topic::Unlisted,
+        "Hide a folder of this host from the machine",
+    ),
+    Verb::leaf::<machine::usage::Usage>(
+        "usage",
+        Topic::Unlisted,
+        "Show what the machine costs this computer",
+    ),
 ];
 
 const XRAY: &[Verb] = &[Verb::leaf::<xray::path::Path>(

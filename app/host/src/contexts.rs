@@ -1,7 +1,7 @@
 //! Docker's contexts: named endpoints under `~/.docker/contexts`, one of which may be the current one.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -46,8 +46,7 @@ pub(crate) fn current(around: &Surroundings) -> Result<Option<Endpoint>, FindErr
     };
     let key = hex(&Sha256::digest(name.as_bytes()));
     let folder = around.docker_folder.join("contexts");
-    let meta =
-        read::<Meta>(&folder.join("meta").join(&key).join("meta.json")).ok_or_else(missing)?;
+    let meta = read::<Meta>(&meta_file(&around.docker_folder, &name)).ok_or_else(missing)?;
     let docker = meta.endpoints.get("docker").ok_or_else(missing)?;
     let host = docker
         .host
@@ -66,6 +65,13 @@ pub(crate) fn current(around: &Surroundings) -> Result<Option<Endpoint>, FindErr
         },
         other => other,
     }))
+}
+
+/// Where Docker keeps what a context is.
+pub(crate) fn meta_file(docker_folder: &Path, name: &str) -> PathBuf {
+    let key = hex(&Sha256::digest(name.as_bytes()));
+    let folder = docker_folder.join("contexts/meta").join(key);
+    folder.join("meta.json")
 }
 
 fn chosen_in(docker_folder: &Path) -> Option<String> {

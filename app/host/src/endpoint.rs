@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::contexts;
+use crate::{contexts, machine};
 
 /// An address at which an engine listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum Endpoint {
         /// A port other than ssh's own.
         port: Option<u16>,
     },
+    /// The engine in this user's machine, past the socket that the supervisor offers.
+    Machine(proa_vm::Dialer),
 }
 
 /// The PEM files of a TLS connection; a file that does not exist is not used.
@@ -62,6 +64,8 @@ pub(crate) struct Surroundings {
     pub(crate) tls_verify: bool,
     pub(crate) docker_folder: PathBuf,
     pub(crate) runtime_folder: Option<PathBuf>,
+    /// Where the machine's supervisor serves the API.
+    pub(crate) machine: Option<PathBuf>,
 }
 
 impl Surroundings {
@@ -75,6 +79,9 @@ impl Surroundings {
             tls_verify: text("DOCKER_TLS_VERIFY").is_some(),
             docker_folder: docker_folder(),
             runtime_folder: text("XDG_RUNTIME_DIR").map(PathBuf::from),
+            machine: machine::Folders::here()
+                .ok()
+                .map(|folders| folders.docker_socket()),
         }
     }
 }
@@ -94,7 +101,8 @@ impl Endpoint {
     /// The socket that a system-wide engine listens on.
     pub const SYSTEM_SOCKET: &str = "/run/proa/proa.sock";
 
-    /// The endpoint the user means: `PROA_HOST`, `DOCKER_HOST`, the chosen Docker context, the default sockets.
+    /// The endpoint the user means: `PROA_HOST`, `DOCKER_HOST`, the chosen Docker context, the default sockets, the
+    /// machine.
     pub fn find() -> Result<Self, FindError> {
         Self::find_in(&Surroundings::here(), Path::exists)
     }
@@ -125,10 +133,14 @@ impl Endpoint {
             .runtime_folder
             .as_ref()
             .map(|folder| folder.join("proa/proa.sock"));
-        Ok(Self::Unix(
-            own.filter(|own| exists(own) && !exists(&system))
-                .unwrap_or(system),
-        ))
+        // Where the engine can run by itself, the machine is for those who asked for it.
+        let places = [Some(system.clone()), own, around.machine.clone()];
+        let found = places.into_iter().flatten().find(|place| exists(place));
+        let nowhere = match &around.machine {
+            Some(machine) if !cfg!(target_os = "linux") => machine.clone(),
+            _ => system,
+        };
+        Ok(Self::Unix(found.unwrap_or(nowhere)))
     }
 
     pub(crate) fn parse(address: &str, around: &Surroundings) -> Result<Self, FindError> {
@@ -202,6 +214,7 @@ impl std::fmt::Display for Endpoint {
                 destination,
                 port: None,
             } => write!(f, "ssh://{destination}"),
+            Self::Machine(dialer) => write!(f, "the machine ({dialer})"),
         }
     }
 }

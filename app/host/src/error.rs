@@ -55,6 +55,20 @@ pub enum EngineError {
     },
 }
 
+/// An error and its causes on one line.
+pub(crate) fn told(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !told.ends_with(&text) {
+            told = format!("{told}: {text}");
+        }
+        cause = error.source();
+    }
+    told
+}
+
 impl EngineError {
     /// Whether the engine says that what was named does not exist.
     pub fn is_not_found(&self) -> bool {

@@ -17,6 +17,7 @@ pub mod device;
 mod endpoint;
 mod engine;
 mod error;
+pub mod machine;
 pub mod native;
 
 pub use endpoint::{Endpoint, FindError, TlsFiles};

@@ -88,6 +88,9 @@ pub(crate) struct ServeArguments {
     /// How many seconds a container's start may take: a mount may hang whose server does not answer.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     pub start_limit: u64,
+    /// What `host-gateway` stands for in `--add-host`, where it is not this host
+    #[arg(long, value_name = "ADDRESS")]
+    pub host_gateway_ip: Option<std::net::IpAddr>,
     /// An option of that log driver. Repeatable.
     #[arg(long, value_name = "KEY=VALUE")]
     pub log_opt: Vec<String>,

@@ -116,6 +116,7 @@ async fn serve(
         },
         foreign_firewalls: !settings.leave_firewalls,
         start_limit: Duration::from_secs(arguments.start_limit),
+        host_gateway: arguments.host_gateway_ip,
     };
     let engine = Engine::open(config, images, inherited.keeper).await?;
     let server = Arc::new(Server::new(engine.clone()));

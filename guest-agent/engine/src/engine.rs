@@ -57,6 +57,8 @@ pub struct Config {
     pub foreign_firewalls: bool,
     /// How long a start may take from the moment on that everything for it is decided.
     pub start_limit: Duration,
+    /// What `host-gateway` stands for where it is not the engine's own host: in a machine, the computer around it.
+    pub host_gateway: Option<std::net::IpAddr>,
 }
 
 /// The engine. Cheap to share: always behind an [`Arc`].

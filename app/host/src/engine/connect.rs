@@ -34,6 +34,10 @@ pub(super) async fn open(endpoint: &Endpoint) -> io::Result<Box<dyn Wire>> {
                 Some(files) => Ok(Box::new(tls::wrap(stream, address, files).await?)),
             }
         }
+        Endpoint::Machine(dialer) => {
+            let stream = dialer.dial(crate::machine::CONTROL_PORT).await;
+            Ok(Box::new(stream.map_err(io::Error::other)?))
+        }
         Endpoint::Ssh { destination, port } => Ok(Box::new(ssh(destination, *port)?)),
     }
 }

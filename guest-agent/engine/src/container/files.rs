@@ -47,8 +47,10 @@ pub(crate) fn join(
 ) -> io::Result<()> {
     let files = paths(folder);
     let host = &definition.host;
+    let around = engine.config().host_gateway;
     let hosts = DEFAULT_HOSTS.to_owned()
-        + &extra_hosts(host, place.host_address())
+        + &extra_hosts(host, around.or_else(|| place.host_address()))
+        + &host_around(host, around)
         + &links(engine, definition)
         + &own_hosts(definition, place).concat();
     fs::write(files.hosts, hosts)?;
@@ -164,6 +166,19 @@ fn extra_hosts(host: &HostConfig, gateway: Option<IpAddr>) -> String {
         _ => Some(format!("{}\t{name}\n", address.trim_matches(['[', ']']))),
     };
     entries.filter_map(line).collect()
+}
+
+/// The names by which containers in a machine know the computer around it, as with Docker's own desktop product.
+fn host_around(host: &HostConfig, around: Option<IpAddr>) -> String {
+    let said = |name: &&str| {
+        let mut entries = host.extra_hosts.iter().flatten();
+        entries.any(|entry| entry.split([':', '=']).next() == Some(name))
+    };
+    let names = ["host.docker.internal", "gateway.docker.internal"].into_iter();
+    let names = names.filter(|name| !said(name));
+    around.map_or_else(String::new, |around| {
+        names.map(|name| format!("{around}\t{name}\n")).collect()
+    })
 }
 
 /// The configuration where names are answered inside. Programs ask for any name at once (`ndots:0`), unless somebody
@@ -293,6 +308,10 @@ mod tests {
         };
         assert_eq!(extra_hosts(&host, None), "");
         assert_eq!(extra_hosts(&host, "10.0.0.1".parse().ok()), "10.0.0.1\th\n");
+        let around = "10.0.2.2".parse().ok();
+        let both = "10.0.2.2\thost.docker.internal\n10.0.2.2\tgateway.docker.internal\n";
+        assert_eq!(host_around(&host, around), both);
+        assert_eq!(host_around(&host, None), "");
         assert_eq!(split_link("/db:/web/alias"), ("db", "alias"));
         assert_eq!(split_link("db"), ("db", "db"));
     }
