@@ -2,7 +2,7 @@
 //! something dies.
 //!
 //! For most of it an engine of this host in a network of its own stands for the machine (`PROA_MACHINE`): everything but
-//! the virtual hardware is the same, and quick. [`virtual_machine`] is the real thing.
+//! the virtual hardware is the same, and quick.
 
 #[path = "../../support/mod.rs"]
 mod support;
@@ -12,4 +12,3 @@ mod kit;
 mod lifecycle;
 mod ports;
 mod streams;
-mod virtual_machine;

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::process::Command;
 use std::time::Duration;
 
 use crate::kit::{User, free_port, until};
@@ -60,25 +61,34 @@ fn a_port_that_the_engine_chose_is_open_in_both_families() {
     user.docker(&["rm", "-f", &web]).ok();
 }
 
+/// Sends back what comes. The image has no program for datagrams, so one of this host does it in the container's network.
+const ECHO: &str = r#"$s = IO::Socket::INET->new(Proto => "udp", LocalPort => 5000);
+    while (defined $s->recv($d, 9000)) { $s->send("heard $d") }"#;
+
 #[test]
 fn datagrams_go_in_and_come_back() {
     let user = User::started();
     let port = free_port();
     let publish = format!("127.0.0.1:{port}:5000/udp");
-    let echo = ["nc", "-u", "-l", "-p", "5000", "-e", "cat"];
-    let container = user.detached(&["-p", &publish], &echo);
+    let container = user.detached(&["-p", &publish], &["sleep", "1000"]);
+    let pid = user.docker(&["inspect", "-f", "{{.State.Pid}}", &container]);
+    let namespace = format!("--net=/proc/{}/ns/net", pid.ok().trim());
+    let mut echo = Command::new("nsenter")
+        .args([&namespace, "perl", "-MIO::Socket::INET", "-e", ECHO])
+        .spawn()
+        .expect("nsenter starts");
     let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback is there");
     let wait = Some(Duration::from_millis(500));
     socket.set_read_timeout(wait).expect("it is a socket");
     let mut buffer = [0; 100];
     until("a datagram comes back", || {
-        socket
-            .send_to(b"ping", ("127.0.0.1", port))
-            .expect("it is sent");
-        socket
-            .recv(&mut buffer)
-            .is_ok_and(|count| &buffer[..count] == b"ping")
+        let sent = socket.send_to(b"ping", ("127.0.0.1", port));
+        sent.expect("it is sent");
+        let answer = socket.recv(&mut buffer);
+        answer.is_ok_and(|count| &buffer[..count] == b"heard ping")
     });
+    echo.kill().expect("it runs");
+    let _ = echo.wait();
     user.docker(&["rm", "-f", &container]).ok();
 }
 

@@ -49,6 +49,9 @@ pub(crate) fn run() -> ExitCode {
     let mut arguments: Vec<OsString> = ["serve", "--socket", listeners::UNIX]
         .map(Into::into)
         .into();
+    // The computer around a machine is what containers mean by their host.
+    let host = words.last("proa.gateway");
+    arguments.extend(host.map(|address| format!("--host-gateway-ip={address}").into()));
     arguments.extend(words.all("proa.serve").map(Into::into));
     match keeper::enter(listeners, &arguments) {
         Ok(never) => match never {},

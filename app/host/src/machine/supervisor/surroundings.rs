@@ -12,9 +12,7 @@ pub(super) fn words() -> Vec<String> {
         let value = std::env::var(name).or_else(|_| std::env::var(name.to_lowercase()));
         value.ok().filter(|value| !value.is_empty())
     };
-    std::iter::once(format!("proa.serve=--host-gateway-ip={HOST}"))
-        .chain(proxies(said))
-        .collect()
+    proxies(said)
 }
 
 /// A proxy of this computer's own is the machine's host.
