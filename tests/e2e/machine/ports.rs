@@ -74,7 +74,7 @@ fn datagrams_go_in_and_come_back() {
     let pid = user.docker(&["inspect", "-f", "{{.State.Pid}}", &container]);
     let namespace = format!("--net=/proc/{}/ns/net", pid.ok().trim());
     let mut echo = Command::new("nsenter")
-        .args([&namespace, "perl", "-MIO::Socket::INET", "-e", ECHO])
+        .args([namespace.as_str(), "perl", "-MIO::Socket::INET", "-e", ECHO])
         .spawn()
         .expect("nsenter starts");
     let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback is there");
