@@ -51,7 +51,7 @@ pub(crate) fn run() -> ExitCode {
         .into();
     // The computer around a machine is what containers mean by their host.
     let host = words.last("proa.gateway");
-    arguments.extend(host.map(|address| format!("--host-gateway-ip={address}").into()));
+    arguments.extend(host.map(|address| OsString::from(format!("--host-gateway-ip={address}"))));
     arguments.extend(words.all("proa.serve").map(Into::into));
     match keeper::enter(listeners, &arguments) {
         Ok(never) => match never {},
