@@ -25,96 +25,78 @@ fn a_container_finds_inside_what_docker_gives_it() {
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
+/// What is asked of a container of `/probe` and of its host, by name; `calls` has it try every system call as well.
 fn cases() -> Vec<(&'static str, Value)> {
-    let probe = |more: Value, host: Value| {
-        let mut body = json!({ "Cmd": ["/probe"], "HostConfig": { "NetworkMode": "none" } });
-        merge(&mut body, &more);
-        merge(&mut body["HostConfig"], &host);
-        body
+    let mut cases = who_it_is();
+    cases.extend(what_it_gets());
+    cases
+}
+
+fn probe(mut more: Value, host: Value) -> Value {
+    let command: &[&str] = if more["calls"].take() == true {
+        &["/probe", "calls"]
+    } else {
+        &["/probe"]
     };
-    let none = || json!({});
+    let mut body = json!({ "Cmd": command, "HostConfig": { "NetworkMode": "none" } });
+    more.as_object_mut().expect("a document").remove("calls");
+    merge(&mut body, &more);
+    merge(&mut body["HostConfig"], &host);
+    body
+}
+
+/// Users, capabilities, filters.
+fn who_it_is() -> Vec<(&'static str, Value)> {
+    let (none, calls) = (|| json!({}), || json!({ "calls": true }));
+    let sailor = json!({ "calls": true, "User": "sailor" });
+    let unconfined = json!({ "SecurityOpt": ["seccomp=unconfined"] });
+    let some = json!({ "CapAdd": ["SYS_ADMIN", "CAP_NET_ADMIN"], "CapDrop": ["CHOWN", "mknod"] });
+    let nothing = json!({ "CapDrop": ["all"], "SecurityOpt": ["no-new-privileges"] });
+    let groups = json!({ "GroupAdd": ["daemon", "99"] });
     vec![
-        (
-            "default",
-            probe(json!({ "Cmd": ["/probe", "calls"] }), none()),
-        ),
-        (
-            "privileged",
-            probe(
-                json!({ "Cmd": ["/probe", "calls"] }),
-                json!({ "Privileged": true }),
-            ),
-        ),
-        (
-            "unconfined",
-            probe(none(), json!({ "SecurityOpt": ["seccomp=unconfined"] })),
-        ),
+        ("default", probe(calls(), none())),
+        ("privileged", probe(calls(), json!({ "Privileged": true }))),
+        ("unconfined", probe(none(), unconfined)),
         ("user", probe(json!({ "User": "sailor:crew" }), none())),
-        (
-            "user number",
-            probe(
-                json!({ "User": "4711:4712" }),
-                json!({ "GroupAdd": ["daemon", "99"] }),
-            ),
-        ),
+        ("user number", probe(json!({ "User": "4711:4712" }), groups)),
         ("terminal", probe(json!({ "Tty": true }), none())),
         (
             "all capabilities",
-            probe(
-                json!({ "Cmd": ["/probe", "calls"] }),
-                json!({ "CapAdd": ["ALL"] }),
-            ),
+            probe(calls(), json!({ "CapAdd": ["ALL"] })),
         ),
-        (
-            "some capabilities",
-            probe(
-                json!({ "Cmd": ["/probe", "calls"], "User": "sailor" }),
-                json!({ "CapAdd": ["SYS_ADMIN", "CAP_NET_ADMIN"], "CapDrop": ["CHOWN", "mknod"] }),
-            ),
-        ),
-        (
-            "no capabilities",
-            probe(
-                none(),
-                json!({ "CapDrop": ["all"], "SecurityOpt": ["no-new-privileges"] }),
-            ),
-        ),
-        (
-            "read-only",
-            probe(
-                none(),
-                json!({ "ReadonlyRootfs": true, "Tmpfs": { "/run": "", "/cache": "size=1m,mode=0700,exec" } }),
-            ),
-        ),
+        ("some capabilities", probe(sailor, some)),
+        ("no capabilities", probe(none(), nothing)),
+    ]
+}
+
+/// Mounts, names, namespaces, limits, devices.
+fn what_it_gets() -> Vec<(&'static str, Value)> {
+    let none = || json!({});
+    let read_only = json!({
+        "ReadonlyRootfs": true, "Tmpfs": { "/run": "", "/cache": "size=1m,mode=0700,exec" },
+    });
+    let names = json!({
+        "ExtraHosts": ["harbour:10.0.0.1"], "Dns": ["10.1.1.1"], "DnsSearch": ["sea"],
+        "DnsOptions": ["ndots:2"],
+    });
+    let of_host = json!({
+        "NetworkMode": "host", "PidMode": "host", "IpcMode": "host", "UTSMode": "host",
+    });
+    let limits = json!({
+        "ShmSize": 1 << 20, "Ulimits": [{ "Name": "nofile", "Soft": 100, "Hard": 200 }],
+        "Sysctls": { "net.ipv4.ip_forward": "0" }, "OomScoreAdj": 500, "CpusetCpus": "0",
+    });
+    let device = json!({
+        "Devices": [{ "PathOnHost": "/dev/fuse", "PathInContainer": "/dev/tool", "CgroupPermissions": "rw" }],
+    });
+    let boat = json!({ "Hostname": "boat", "Domainname": "sea" });
+    vec![
+        ("read-only", probe(none(), read_only)),
         ("init", probe(none(), json!({ "Init": true }))),
-        (
-            "hosts",
-            probe(
-                json!({ "Hostname": "boat", "Domainname": "sea" }),
-                json!({ "ExtraHosts": ["harbour:10.0.0.1"], "Dns": ["10.1.1.1"], "DnsSearch": ["sea"], "DnsOptions": ["ndots:2"] }),
-            ),
-        ),
-        (
-            "host namespaces",
-            probe(
-                none(),
-                json!({ "NetworkMode": "host", "PidMode": "host", "IpcMode": "host", "UTSMode": "host" }),
-            ),
-        ),
-        (
-            "limits",
-            probe(
-                none(),
-                json!({ "ShmSize": 1 << 20, "Ulimits": [{ "Name": "nofile", "Soft": 100, "Hard": 200 }], "Sysctls": { "net.ipv4.ip_forward": "0" }, "OomScoreAdj": 500, "CpusetCpus": "0" }),
-            ),
-        ),
-        (
-            "device",
-            probe(
-                none(),
-                json!({ "Devices": [{ "PathOnHost": "/dev/fuse", "PathInContainer": "/dev/tool", "CgroupPermissions": "rw" }] }),
-            ),
-        ),
+        ("hosts", probe(boat, names)),
+        ("host namespaces", probe(none(), of_host)),
+        ("limits", probe(none(), limits)),
+        ("device", probe(none(), device)),
         (
             "unmasked",
             probe(none(), json!({ "MaskedPaths": [], "ReadonlyPaths": [] })),

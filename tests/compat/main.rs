@@ -12,6 +12,7 @@ mod errors;
 mod files;
 mod ground;
 mod inside;
+mod names;
 mod networks;
 mod pair;
 mod podman;

@@ -61,6 +61,11 @@ impl Network {
         self.host.prefix()
     }
 
+    /// Processes that are on the host and outside, for whoever enters their namespaces.
+    pub fn pids(&self) -> [u32; 2] {
+        [self.host.0.id(), self.outside.0.id()]
+    }
+
     /// What the kernel has in the host's namespace that an engine may leave there: interfaces, rules, routes.
     pub fn traces(&self) -> Vec<String> {
         let mut found = Vec::new();

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use proa_kernel::netlink::{BridgeOptions, Link, LinkChange, Request, Route, VethOptions};
+use proa_kernel::netlink::{BridgeOptions, Link, LinkChange, Request, Route, SubLink, VethOptions};
 
 use crate::address::mac_of;
 use crate::interface::Interfaces;
@@ -166,6 +166,69 @@ fn give_addresses(host: &Route, link: &Link, network: &Network) -> Result<()> {
     Ok(())
 }
 
+/// A parent called `eth0.10` that is not there is VLAN 10 of `eth0`, and made for the networks on it.
+fn raise_vlan(host: &Route, name: &str, engine: &str) -> Result<()> {
+    let (beneath, id) = vlan(name)?;
+    let beneath = existing(host, beneath)?;
+    let link = SubLink {
+        name,
+        parent: beneath.index,
+        up: true,
+        ..SubLink::default()
+    };
+    match host.add_vlan(id, &link) {
+        Err(error) if !error.is_present() => return Err(error.into()),
+        _ => {}
+    }
+    host.run(&[mark(&existing(host, name)?, engine)])?;
+    Ok(())
+}
+
+/// The interface and the VLAN that a name such as `eth0.10` stands for; ids are those of IEEE 802.1Q.
+fn vlan(name: &str) -> Result<(&str, u16)> {
+    let named = name
+        .split_once('.')
+        .filter(|(beneath, _)| !beneath.is_empty());
+    let (beneath, id) = named.ok_or_else(|| {
+        Error::Invalid(format!(
+            "interface {name} is not there; give one that is, or one of its VLANs, such as eth0.10"
+        ))
+    })?;
+    match id.parse() {
+        Ok(id @ 1..=4094) => Ok((beneath, id)),
+        _ => Err(Error::Invalid(format!(
+            "{id:?} in interface {name} is no VLAN: they have the numbers 1 to 4094"
+        ))),
+    }
+}
+
+/// Refuses a network of a kind that this kernel does not have.
+pub(crate) fn check_kernel(host: &Route, driver: &Driver) -> Result<()> {
+    let (kind, parent) = match driver {
+        Driver::Bridge(_) => return Ok(()),
+        Driver::Macvlan { parent, .. } => ("macvlan", parent),
+        Driver::Ipvlan { parent, .. } => ("ipvlan", parent),
+    };
+    let lacking = |kind: &str, module: &str| {
+        Err(Error::Unsupported(format!(
+            "this kernel has no {kind} links: `modprobe {module}`, or boot one that has them"
+        )))
+    };
+    if !host.knows(kind) {
+        return lacking(kind, kind);
+    }
+    match parent {
+        Some(name) if host.link_named(name)?.is_none() && vlan(name).is_ok() => {
+            if host.knows("vlan") {
+                Ok(())
+            } else {
+                lacking("VLAN", "8021q")
+            }
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// The parent that was named, or one end of a veth pair that leads nowhere: a carrier for endpoints that only see one
 /// another, on every kernel (not all have dummy devices).
 fn raise_parent(
@@ -177,7 +240,10 @@ fn raise_parent(
 ) -> Result<()> {
     let name = &network.interface;
     if named {
-        return existing(host, name).map(drop);
+        return match host.link_named(name)? {
+            Some(_) => Ok(()),
+            None => raise_vlan(host, name, engine),
+        };
     }
     let counterpart = names.of_counterpart(&network.id);
     let options = VethOptions {
@@ -194,4 +260,25 @@ fn raise_parent(
         host.run(&[mark(&existing(host, end)?, engine)])?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vlans_are_read_from_names() {
+        assert_eq!(vlan("eth0.10").unwrap(), ("eth0", 10));
+        for wrong in [
+            "eth0",
+            "eth0.",
+            "eth0.x",
+            "eth0.0",
+            "eth0.4095",
+            ".7",
+            "eth0.1.2",
+        ] {
+            assert!(vlan(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -71,6 +71,11 @@ pub enum Error {
         /// How many are in it.
         count: usize,
     },
+    /// The kernel cannot translate or filter packets for us.
+    #[error(
+        "open the packet filter: {0}; networks need nftables: `modprobe nf_tables`, or a kernel built with CONFIG_NF_TABLES (containers with --network none or host run without it)"
+    )]
+    NoPacketFilter(io::Error),
     /// The kernel refused.
     #[error("{what}: {source}")]
     Kernel {

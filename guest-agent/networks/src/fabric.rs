@@ -47,8 +47,8 @@ impl Fabric {
         Ok(Fabric {
             names: Interfaces::new(&settings.prefix),
             host: Mutex::new(Route::open()?),
-            firewall: Firewall::open(&settings.table)?,
-            foreign: Foreign::open(&settings.table, settings.foreign_firewalls)?,
+            firewall: Firewall::new(&settings.table),
+            foreign: Foreign::new(&settings.table, settings.foreign_firewalls),
             state: Mutex::default(),
             changing: Mutex::default(),
             prepared: OnceLock::new(),
@@ -60,6 +60,7 @@ impl Fabric {
     /// Makes a network.
     pub fn create(&self, request: &NetworkRequest) -> Result<Network> {
         attach::check_mode(&request.driver)?;
+        bridge::check_kernel(&lock(&self.host), &request.driver)?;
         let _changing = lock(&self.changing);
         let network = self.plan(request)?;
         self.lock_state().admit(network.clone());
@@ -179,14 +180,19 @@ impl Fabric {
         {
             tracing::warn!(%error, network = network.name, "a removed bridge may still be named elsewhere");
         }
-        let lowered = bridge::lower(
-            &lock(&self.host),
-            network,
-            &self.names,
-            &self.settings.engine,
-        );
-        let mut state = self.lock_state();
-        state.networks.remove(&network.id);
+        let shared = {
+            let mut state = self.lock_state();
+            state.networks.remove(&network.id);
+            let mut others = state.networks.values();
+            others.any(|other| other.network.interface == network.interface)
+        };
+        let lowered = if shared {
+            Ok(())
+        } else {
+            let (names, engine) = (&self.names, &self.settings.engine);
+            bridge::lower(&lock(&self.host), network, names, engine)
+        };
+        let state = self.lock_state();
         let dismissed = if state.networks.is_empty() {
             self.foreign.leave().and(self.firewall.remove())
         } else {

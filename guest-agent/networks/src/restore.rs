@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use proa_kernel::netlink::{Link, Route};
 
 use crate::fabric::lock;
+use crate::firewall::undone;
 use crate::ports::translations;
 use crate::{Endpoint, Fabric, Network, Published, Result, bridge};
 
@@ -58,7 +59,7 @@ impl Fabric {
     pub(crate) fn renew_firewall(&self) -> Result<()> {
         let state = self.lock_state();
         if state.networks.is_empty() {
-            return self.foreign.leave().and(self.firewall.remove());
+            return undone(self.foreign.leave().and(self.firewall.remove()));
         }
         self.firewall.renew(&state)?;
         drop(state);

@@ -13,7 +13,7 @@ use proa_protocol::{
 use super::{
     check, defaults,
     definition::{Definition, Models},
-    files, log_config, merge, mounts,
+    files, links, log_config, merge, mounts,
     state::{History, State},
     task::{self, Beginning},
 };
@@ -219,22 +219,10 @@ impl Draft {
             },
         );
         network(engine, &host)?;
+        links::check(engine, &host)?;
         log_config::check(&host.log_config)?;
         let models = as_models(&config, &host)?;
-        let bad = |error: &dyn std::fmt::Display| Error::bad(error.to_string());
-        let held =
-            |list: &Option<proa_protocol::Words>| list.as_deref().unwrap_or_default().to_vec();
-        spec::effective_capabilities(
-            &held(&host.cap_add),
-            &held(&host.cap_drop),
-            host.privileged,
-            &engine.host.machine.capabilities,
-        )
-        .map_err(|error| bad(&error))?;
-        let security = host.security_opt.as_deref().unwrap_or_default();
-        spec::SecurityOptions::parse(security).map_err(|error| bad(&error))?;
-        spec::rlimits(models.1.ulimits.as_deref().unwrap_or_default())
-            .map_err(|error| bad(&error))?;
+        security(engine, &host, &models)?;
         let requested = request::requested(&models.0, &models.1)
             .map_err(|error| Error::bad(error.to_string()))?;
         let endpoints = endpoints(
@@ -267,6 +255,23 @@ pub(super) fn as_models(config: &ContainerConfig, host: &HostConfig) -> Result<M
             .map_err(wrong)
     }
     Ok((convert(config)?, convert(host)?))
+}
+
+/// Refuses capabilities, security options and resource limits that cannot be given.
+fn security(engine: &Engine, host: &HostConfig, models: &Models) -> Result<()> {
+    let bad = |error: &dyn std::fmt::Display| Error::bad(error.to_string());
+    let held = |list: &Option<proa_protocol::Words>| list.as_deref().unwrap_or_default().to_vec();
+    spec::effective_capabilities(
+        &held(&host.cap_add),
+        &held(&host.cap_drop),
+        host.privileged,
+        &engine.host.machine.capabilities,
+    )
+    .map_err(|error| bad(&error))?;
+    let options = host.security_opt.as_deref().unwrap_or_default();
+    spec::SecurityOptions::parse(options).map_err(|error| bad(&error))?;
+    spec::rlimits(models.1.ulimits.as_deref().unwrap_or_default()).map_err(|error| bad(&error))?;
+    Ok(())
 }
 
 /// Whose network is shared must exist now; a network must when the container is started.

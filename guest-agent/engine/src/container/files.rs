@@ -4,9 +4,8 @@ use std::{fs, io, net::IpAddr, path::Path};
 
 use proa_protocol::{ContainerConfig, HostConfig};
 
-use super::definition::Definition;
+use super::{definition::Definition, links::Linked};
 use crate::{
-    Engine,
     network::{Place, names::HOST_NAMES},
     spec::Files,
 };
@@ -40,18 +39,18 @@ pub(crate) fn write(folder: &Path, config: &ContainerConfig, host: &HostConfig) 
 
 /// Writes those that depend on the networks, before a start.
 pub(crate) fn join(
-    engine: &Engine,
     folder: &Path,
     definition: &Definition,
     place: &Place,
+    links: &[Linked],
+    around: Option<IpAddr>,
 ) -> io::Result<()> {
     let files = paths(folder);
     let host = &definition.host;
-    let around = engine.config().host_gateway;
     let hosts = DEFAULT_HOSTS.to_owned()
         + &extra_hosts(host, around.or_else(|| place.host_address()))
         + &host_around(host, around)
-        + &links(engine, definition)
+        + &links.iter().map(Linked::hosts).collect::<String>()
         + &own_hosts(definition, place).concat();
     fs::write(files.hosts, hosts)?;
     fs::write(files.resolv_conf, resolver(host, place)?)
@@ -113,31 +112,6 @@ fn own_hosts(definition: &Definition, place: &Place) -> Vec<String> {
         let addresses: [Option<IpAddr>; 2] = [v4, v6];
         let own = addresses.into_iter().flatten();
         lines.extend(own.map(|address| format!("{address}\t{name}\n")));
-    }
-    lines
-}
-
-/// `--link` on the default network: the other one's address with its alias and its names.
-fn links(engine: &Engine, definition: &Definition) -> String {
-    let mut lines = String::new();
-    for link in definition.host.links.iter().flatten() {
-        let (other, alias) = split_link(link);
-        let Ok(container) = engine.container(other) else {
-            continue;
-        };
-        let seen = container.seen();
-        let Some(running) = seen.state.live() else {
-            continue;
-        };
-        let linked = &seen.definition;
-        let mut names = format!("{alias} {}", linked.config.hostname);
-        if alias != linked.name {
-            names += &format!(" {}", linked.name);
-        }
-        let first = running.place.joints.first();
-        if let Some(address) = first.and_then(|joint| joint.endpoint.ipv4) {
-            lines += &format!("{}\t{names}\n", address.addr());
-        }
     }
     lines
 }

@@ -18,7 +18,9 @@ use proa_runtime::{
 
 use super::{
     definition::{Definition, Source},
-    files, log_config, mounts, network,
+    files,
+    links::{self, Linked},
+    log_config, mounts, network,
     state::{Failure, Kit},
 };
 use crate::{
@@ -55,9 +57,11 @@ impl Prepared {
         definition: &Arc<Definition>,
         size: Option<Size>,
     ) -> Result<Prepared, Refused> {
-        let networks = networks(engine, definition)?;
+        let linked = links::of(engine, definition)?;
+        let networks = networks(engine, definition, &linked)?;
         let root = overlay(engine, definition);
         let mut spec = write_spec(engine, definition, &root)?;
+        links::tell(&mut spec, definition.tty(), &linked);
         if networks.is_some() {
             spec::leave_out_network_defaults(&mut spec);
         }
@@ -148,7 +152,11 @@ impl Prepared {
 }
 
 /// Joins the container's networks, if it has any, and writes down where it is.
-fn networks(engine: &Engine, definition: &Arc<Definition>) -> Result<Option<Joining>> {
+fn networks(
+    engine: &Engine,
+    definition: &Arc<Definition>,
+    linked: &[Linked],
+) -> Result<Option<Joining>> {
     let Some(mut joining) = Joining::begin(engine, definition)? else {
         return Ok(None);
     };
@@ -158,7 +166,8 @@ fn networks(engine: &Engine, definition: &Arc<Definition>) -> Result<Option<Join
     }
     network::write(&engine.paths.run_container(&definition.id), place)?;
     let folder = engine.paths.container(&definition.id);
-    files::join(engine, &folder, definition, place)
+    let around = engine.config().host_gateway;
+    files::join(&folder, definition, place, linked, around)
         .context(|| format!("write the files of container {}", definition.id))?;
     joining.hold()?;
     Ok(Some(joining))

@@ -17,6 +17,7 @@ mod inspect;
 mod kill;
 pub(crate) mod launch;
 pub(crate) mod link;
+pub(crate) mod links;
 mod list;
 mod log_config;
 mod logs;

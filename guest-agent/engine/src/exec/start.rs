@@ -19,7 +19,7 @@ use crate::{
     container::{
         attach::{Attached, Input, read_until, socket_pair},
         detach::DetachKeys,
-        launch,
+        launch, links,
         state::{Kit, Running, State},
     },
     error::Context,
@@ -250,6 +250,9 @@ impl Exec {
             .cloned()
             .collect();
         let mut env = spec::environment(&definition.config.hostname, body.tty, &wanted);
+        // One that has ended since has no address to tell.
+        let linked = links::of(engine, &definition).unwrap_or_default();
+        links::insert(&mut env, body.tty, &linked);
         if !env.iter().any(|entry| entry.starts_with("HOME=")) {
             let old = kit
                 .process

@@ -26,7 +26,7 @@ pub(crate) fn translate(error: Refusal) -> Error {
             Error::bad(words)
         }
         Refusal::InUse { .. } => Error::new(Kind::Forbidden, words),
-        Refusal::PortTaken { .. } => Error::internal(words),
+        Refusal::PortTaken { .. } | Refusal::NoPacketFilter(_) => Error::internal(words),
         Refusal::NoNetwork(_) => Error::not_found(words),
         Refusal::Kernel { what, source } => Error::internal(what).with(source),
     }

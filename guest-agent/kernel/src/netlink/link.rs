@@ -25,6 +25,8 @@ const PORT_ISOLATED: u16 = 33;
 const MACVLAN_MODE: u16 = 1;
 /// `IFLA_IPVLAN_MODE`
 const IPVLAN_MODE: u16 = 1;
+/// `IFLA_VLAN_ID`
+const VLAN_ID: u16 = 1;
 
 /// A network device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -237,6 +239,23 @@ impl Request {
         add_on_top("add ipvlan", link, "ipvlan", |w| {
             w.put(IPVLAN_MODE, &(mode as u16).to_ne_bytes());
         })
+    }
+
+    /// Adds a link for the packets of one VLAN (IEEE 802.1Q) of the one beneath.
+    pub fn add_vlan(id: u16, link: &SubLink<'_>) -> Self {
+        add_on_top("add VLAN", link, "vlan", |w| {
+            w.put(VLAN_ID, &id.to_ne_bytes());
+        })
+    }
+
+    /// Asks for a link on top of nothing: never made, and refused with `EOPNOTSUPP` where the kernel does not know the
+    /// kind, which it looks for first (`rtnl_newlink`).
+    pub(super) fn probe(kind: &str) -> Self {
+        let link = SubLink {
+            name: "probe",
+            ..SubLink::default()
+        };
+        add_on_top("look for links of a kind, as", &link, kind, |_| {})
     }
 
     /// Changes a link. The kernel starts with the namespace and ends with the switch.

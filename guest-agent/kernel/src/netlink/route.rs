@@ -175,6 +175,17 @@ impl Route {
         self.one(Request::add_veth(name, options))
     }
 
+    /// Whether the kernel makes links of a kind: `macvlan`, `ipvlan`, `vlan`.
+    pub fn knows(&self, kind: &str) -> bool {
+        let probed = self.one(Request::probe(kind));
+        !matches!(probed, Err(error) if error.source.raw_os_error() == Some(libc::EOPNOTSUPP))
+    }
+
+    /// See [`Request::add_vlan`].
+    pub fn add_vlan(&self, id: u16, link: &SubLink<'_>) -> Result<()> {
+        self.one(Request::add_vlan(id, link))
+    }
+
     /// See [`Request::add_macvlan`].
     pub fn add_macvlan(&self, mode: MacvlanMode, link: &SubLink<'_>) -> Result<()> {
         self.one(Request::add_macvlan(mode, link))

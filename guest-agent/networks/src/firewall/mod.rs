@@ -3,20 +3,19 @@
 //! An accept in one table never overrides a drop in another; what other firewalls on this host need is in
 //! `foreign`.
 
+mod door;
 mod elements;
 mod ruleset;
 mod trace;
 
+pub(crate) use door::{Door, undone};
 pub(crate) use elements::number;
 pub(crate) use ruleset::MARK;
 pub use trace::Traced;
 
-use std::sync::Mutex;
-
 use proa_kernel::conntrack::{Conntrack, Flows};
-use proa_kernel::nftables::{Batch, Family, Nftables, Table};
+use proa_kernel::nftables::{Batch, Family, Table};
 
-use crate::fabric::lock;
 use crate::state::{State, Translation};
 use crate::{Network, Published, Result};
 
@@ -24,16 +23,16 @@ use crate::{Network, Published, Result};
 #[derive(Debug)]
 pub(crate) struct Firewall {
     table: String,
-    door: Mutex<Nftables>,
+    door: Door,
 }
 
 impl Firewall {
-    /// Opens the way to the kernel; changes nothing.
-    pub(crate) fn open(table: &str) -> Result<Firewall> {
-        Ok(Firewall {
+    /// Changes nothing.
+    pub(crate) fn new(table: &str) -> Firewall {
+        Firewall {
             table: table.to_owned(),
-            door: Mutex::new(Nftables::open()?),
-        })
+            door: Door::default(),
+        }
     }
 
     fn table(&self) -> Table<'_> {
@@ -45,7 +44,7 @@ impl Firewall {
 
     /// Whether the table is there.
     pub(crate) fn is_there(&self) -> Result<bool> {
-        Ok(lock(&self.door).has_table(self.table())?)
+        Ok(self.door.open()?.has_table(self.table())?)
     }
 
     /// Makes the table say what is in `state`, whatever it said before, at one instant.
@@ -60,7 +59,7 @@ impl Firewall {
         placed.extend(state.ports.iter().filter_map(elements::of_port));
         elements::add(&mut whole, self.table(), &placed);
         batch.append(whole);
-        Ok(lock(&self.door).commit(&batch)?)
+        Ok(self.door.open()?.commit(&batch)?)
     }
 
     /// Lets a network in; makes the table with the first.
@@ -69,7 +68,7 @@ impl Firewall {
         if placed.is_empty() {
             return Ok(());
         }
-        let door = lock(&self.door);
+        let door = self.door.open()?;
         let mut batch = if door.has_table(self.table())? {
             Batch::new()
         } else {
@@ -90,7 +89,7 @@ impl Firewall {
     pub(crate) fn remove(&self) -> Result<()> {
         let mut batch = Batch::new();
         batch.remove_table(self.table());
-        Ok(lock(&self.door).commit(&batch)?)
+        Ok(self.door.open()?.commit(&batch)?)
     }
 
     /// Begins to translate ports.
@@ -98,7 +97,7 @@ impl Firewall {
         let placed: Vec<_> = ports.iter().filter_map(elements::of_port).collect();
         let mut batch = Batch::new();
         elements::add(&mut batch, self.table(), &placed);
-        Ok(lock(&self.door).commit(&batch)?)
+        Ok(self.door.open()?.commit(&batch)?)
     }
 
     /// Ends the translation of ports, which are in `state` no more.
@@ -111,7 +110,7 @@ impl Firewall {
 
     /// What is gone already was removed by somebody else, as by `nft flush ruleset`: then all is said anew.
     fn commit_removal(&self, batch: &Batch, state: &State) -> Result<()> {
-        let done = lock(&self.door).commit(batch);
+        let done = self.door.open()?.commit(batch);
         match done {
             Err(error) if error.is_missing() => self.renew(state),
             done => Ok(done?),

@@ -5,7 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use proa_kernel::nftables::{Mapped, Value};
 
 use super::{Firewall, elements, ruleset};
-use crate::fabric::lock;
 use crate::{Fabric, Published, Result};
 
 /// A translation as the kernel has it.
@@ -31,7 +30,7 @@ impl Fabric {
 impl Firewall {
     fn traced(&self, port: &Published) -> Result<Option<Traced>> {
         let (name, wanted) = elements::key(port);
-        let door = lock(&self.door);
+        let door = self.door.open()?;
         let Some(map) = ruleset::sets().into_iter().find(|set| set.name == name) else {
             return Ok(None);
         };

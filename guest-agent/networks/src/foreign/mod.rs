@@ -4,14 +4,11 @@
 mod bus;
 mod firewalld;
 
-use std::sync::Mutex;
-
 use proa_kernel::nftables::{Batch, Expression, Family, Nftables, Rule, Table};
 
 use crate::{Error, Result};
 
-use crate::fabric::lock;
-use crate::firewall::MARK;
+use crate::firewall::{Door, MARK};
 use firewalld::Firewalld;
 
 /// A chain that a firewall leaves to others.
@@ -52,18 +49,18 @@ const TABLE: &str = "filter";
 pub(crate) struct Foreign {
     /// Tells our rules from those of another engine on this host.
     note: String,
-    door: Mutex<Nftables>,
+    door: Door,
     allowed: bool,
 }
 
 impl Foreign {
-    /// Opens the way to the kernel; changes nothing.
-    pub(crate) fn open(engine_table: &str, allowed: bool) -> Result<Foreign> {
-        Ok(Foreign {
+    /// Changes nothing.
+    pub(crate) fn new(engine_table: &str, allowed: bool) -> Foreign {
+        Foreign {
             note: format!("{engine_table}: packets of its networks pass"),
-            door: Mutex::new(Nftables::open()?),
+            door: Door::default(),
             allowed,
-        })
+        }
     }
 
     /// Puts our rule wherever there is a place for it and it is not yet, unless that is forbidden.
@@ -72,7 +69,7 @@ impl Foreign {
             return Ok(());
         }
         firewalld(|firewalld| firewalld.settle(bridges))?;
-        let door = lock(&self.door);
+        let door = self.door.open()?;
         for place in &PLACES {
             if place.is_there(&door)? && self.ours(&door, place)?.is_empty() {
                 let mut batch = Batch::new();
@@ -98,7 +95,7 @@ impl Foreign {
 
     /// Takes our rules away.
     pub(crate) fn leave(&self) -> Result<()> {
-        let door = lock(&self.door);
+        let door = self.door.open()?;
         for place in &PLACES {
             if !place.is_there(&door)? {
                 continue;
@@ -114,7 +111,7 @@ impl Foreign {
 
     /// What there is to say of each firewall that is there.
     pub(crate) fn report(&self, bridges: &[String]) -> Result<Vec<String>> {
-        let door = lock(&self.door);
+        let door = self.door.open()?;
         let mut report = Vec::new();
         if let Some(missing) = firewalld(|firewalld| firewalld.missing(bridges))? {
             report.push(match (missing.is_empty(), self.allowed) {
