@@ -11,6 +11,7 @@ mod documents;
 mod errors;
 mod files;
 mod ground;
+mod implied;
 mod inside;
 mod names;
 mod networks;

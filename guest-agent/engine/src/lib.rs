@@ -45,7 +45,7 @@ pub use engine::{Config, Engine};
 pub use error::{Error, Kind, Result};
 pub use exec::Exec;
 pub use image::ImageSource;
-pub use network::settings::in_other_firewalls;
+pub use network::settings::{clear_networks, in_other_firewalls};
 /// Where images live: its values appear in this crate's functions.
 pub use proa_images as images;
 pub use proa_protocol::Filters;

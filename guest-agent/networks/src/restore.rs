@@ -36,6 +36,19 @@ impl Fabric {
         first.and(ruled).and(swept)
     }
 
+    /// Removes whatever any process of this engine left in the kernel and in other firewalls. To be called when none
+    /// runs any more.
+    pub fn clear(&self) -> Result<()> {
+        let links = lock(&self.host).links()?;
+        let ours = |link: &&Link| bridge::is_ours(link, &self.names, &self.settings.engine);
+        for link in links.iter().filter(ours) {
+            if let Err(error) = self.foreign.dismiss(&link.name) {
+                tracing::warn!(%error, bridge = link.name, "a removed bridge may still be named elsewhere");
+            }
+        }
+        self.restore(Vec::new(), Vec::new(), Vec::new())
+    }
+
     fn adopt(
         &self,
         networks: &[Network],

@@ -15,5 +15,7 @@ mod kit;
 mod lifecycle;
 mod limits;
 mod networks;
+mod readers;
+mod service;
 mod traces;
 mod users;

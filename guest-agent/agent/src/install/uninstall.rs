@@ -155,6 +155,10 @@ fn remove(arguments: &UninstallArguments, containers: &BTreeSet<String>) -> Left
             hierarchy.open(&parent).delete(),
         );
     }
+    left.note(
+        "remove the networks",
+        proa_engine::clear_networks(&arguments.root),
+    );
     for folder in [&arguments.run, &arguments.root] {
         for mounted in mounts_beneath(folder) {
             left.note(
@@ -271,23 +275,35 @@ fn delete_group(
     }
 }
 
+/// Every mount point that this process sees.
+fn mount_points() -> Vec<PathBuf> {
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let points = table.lines().filter_map(|line| line.split(' ').nth(4));
+    points.map(PathBuf::from).collect()
+}
+
 /// Mount points beneath `folder`, the deepest first.
 fn mounts_beneath(folder: &Path) -> Vec<PathBuf> {
-    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let points = table
-        .lines()
-        .filter_map(|line| line.split(' ').nth(4))
-        .map(PathBuf::from);
-    let mut found: Vec<PathBuf> = points
-        .filter(|point| point.starts_with(folder) && point != folder)
-        .collect();
+    let mut found = mount_points();
+    found.retain(|point| point.starts_with(folder) && point != folder);
     found.sort();
     found.reverse();
     found
 }
 
+/// Deletes a folder; of a disk that is mounted there, everything on it.
 fn delete(folder: &Path) -> io::Result<()> {
-    proa_kernel::remove::remove_tree(folder)
+    if !mount_points().iter().any(|point| point == folder) {
+        return proa_kernel::remove::remove_tree(folder);
+    }
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        // Every ext4 has one, and it is not ours.
+        if entry.file_name() != "lost+found" {
+            proa_kernel::remove::remove_tree(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn gone_is_fine(result: io::Result<()>) -> io::Result<()> {

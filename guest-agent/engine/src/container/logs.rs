@@ -1,6 +1,6 @@
 //! `logs`: what the monitor recorded, read back.
 
-use std::{os::fd::OwnedFd, path::PathBuf};
+use std::{os::fd::OwnedFd, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
@@ -22,11 +22,17 @@ use crate::{
     pollable::{self, Pollable},
 };
 
-/// How many chunks may wait for a slow client.
-const BACKLOG: usize = 16;
+/// How many chunks may wait for a slow client, beside the one that is being read.
+const BACKLOG: usize = 2;
 
 /// How much is collected before it is sent.
 const CHUNK: usize = 64 * 1024;
+
+/// Between two looks at a log that cannot be watched.
+const LOOKING: Duration = Duration::from_millis(200);
+
+/// `EMFILE`, the same on every architecture.
+const MFILE: i32 = 24;
 
 /// What to read of a log.
 #[derive(Clone, Debug, Default)]
@@ -93,7 +99,7 @@ impl Container {
             let published = self.line.published.clone();
             tokio::spawn(reading.follow(published));
         } else {
-            tokio::task::spawn_blocking(move || reading.once());
+            tokio::spawn(reading.once());
         }
         let output = stream::unfold(receiver, |mut receiver| async move {
             receiver.recv().await.map(|chunk| (chunk, receiver))
@@ -174,57 +180,90 @@ struct Reading {
 }
 
 /// Why reading stopped.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Stopped {
+    /// A chunk is full.
+    Full,
     /// Nothing more is there now.
     Dry,
     /// Nothing more will be wanted: the client left, the time is over, or reading failed.
     Over,
 }
 
+/// A log and how far it was read. A thread is taken for one chunk and given back before that is sent: a client that does
+/// not read holds memory for a few chunks, and no thread.
+struct Turn {
+    reader: Reader,
+    form: Form,
+}
+
+impl Turn {
+    /// Reads the next chunk, on a blocking thread.
+    async fn read(mut self) -> Result<(Self, std::io::Result<Vec<u8>>, Stopped)> {
+        let read = tokio::task::spawn_blocking(move || {
+            let (chunk, stopped) = self.chunk();
+            (self, chunk, stopped)
+        });
+        read.await.context(|| "read a log".into())
+    }
+
+    fn chunk(&mut self) -> (std::io::Result<Vec<u8>>, Stopped) {
+        let mut chunk = Vec::new();
+        while chunk.len() < CHUNK {
+            match self.reader.next() {
+                Some(Ok(record)) => self.form.write(&record, &mut chunk),
+                Some(Err(error)) => return (Err(error), Stopped::Over),
+                None if self.reader.is_over() => return (Ok(chunk), Stopped::Over),
+                None => return (Ok(chunk), Stopped::Dry),
+            }
+        }
+        (Ok(chunk), Stopped::Full)
+    }
+}
+
 impl Reading {
-    fn once(self) {
-        match Reader::open(&self.path, self.format, self.query) {
-            Ok(mut reader) => drop(self.pour(&mut reader)),
-            Err(error) => drop(self.chunks.blocking_send(Err(error))),
+    async fn once(self) {
+        let outcome = match self.open().await {
+            Ok(turn) => self.pour(turn).await.map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(error = error.told(), "reading a log failed");
         }
     }
 
-    /// Sends what there is, on a blocking thread.
-    fn pour(&self, reader: &mut Reader) -> Stopped {
-        let mut chunk = Vec::new();
-        loop {
-            match reader.next() {
-                Some(Ok(record)) => {
-                    self.form.write(&record, &mut chunk);
-                    if chunk.len() >= CHUNK && self.send(&mut chunk).is_err() {
-                        return Stopped::Over;
-                    }
-                }
-                Some(Err(error)) => {
-                    // Whoever reads may have gone.
-                    let _ = self.chunks.blocking_send(Err(error));
-                    return Stopped::Over;
-                }
-                None => {
-                    let sent = self.send(&mut chunk);
-                    return if sent.is_err() || reader.is_over() {
-                        Stopped::Over
-                    } else {
-                        Stopped::Dry
-                    };
-                }
+    /// Opens the log; what fails is told to the client.
+    async fn open(&self) -> Result<Turn> {
+        let attempt = || format!("read the log {}", self.path.display());
+        let (path, format, query) = (self.path.clone(), self.format, self.query);
+        let opened = tokio::task::spawn_blocking(move || Reader::open(&path, format, query));
+        match opened.await.context(attempt)? {
+            Ok(reader) => Ok(Turn {
+                reader,
+                form: self.form,
+            }),
+            Err(error) => {
+                let told = std::io::Error::new(error.kind(), error.to_string());
+                // Whoever asked may have gone.
+                let _ = self.chunks.send(Err(told)).await;
+                Err(error).context(attempt)
             }
         }
     }
 
-    fn send(&self, chunk: &mut Vec<u8>) -> Result<(), ()> {
-        if chunk.is_empty() {
-            return Ok(());
+    /// Sends what there is.
+    async fn pour(&self, mut turn: Turn) -> Result<(Turn, Stopped)> {
+        loop {
+            let (read, chunk, stopped) = turn.read().await?;
+            turn = read;
+            let nothing = matches!(&chunk, Ok(chunk) if chunk.is_empty());
+            if !nothing && self.chunks.send(chunk.map(Bytes::from)).await.is_err() {
+                return Ok((turn, Stopped::Over));
+            }
+            if stopped != Stopped::Full {
+                return Ok((turn, stopped));
+            }
         }
-        self.chunks
-            .blocking_send(Ok(Bytes::from(std::mem::take(chunk))))
-            .map_err(|_| ())
     }
 
     /// Goes on until the container has ended and everything was sent, or the client leaves.
@@ -237,35 +276,35 @@ impl Reading {
 
     async fn follow_to_the_end(self, published: &mut watch::Receiver<Published>) -> Result<()> {
         let attempt = || format!("follow the log {}", self.path.display());
-        let watch: OwnedFd = read::watch(&self.path).context(attempt)?;
-        let watch = pollable::watch(watch).context(attempt)?;
-        let client = self.chunks.clone();
-        let path = self.path.clone();
-        let opened = Reader::open(&path, self.format, self.query).context(attempt)?;
-        let mut turn = Some((self, opened));
-        while let Some((reading, mut reader)) = turn.take() {
+        let watch = match read::watch(&self.path) {
+            Ok(watch) => Some(pollable::watch(watch).context(attempt)?),
+            // A user has so many watches (`fs.inotify.max_user_instances`); whoever comes later is served by looking.
+            Err(error) if error.raw_os_error() == Some(MFILE) => None,
+            Err(error) => return Err(error).context(attempt),
+        };
+        let mut turn = self.open().await?;
+        loop {
             // Looked at before reading: what was written before the end is read after it.
             let live = is_live(&published.borrow_and_update());
-            let poured = tokio::task::spawn_blocking(move || {
-                let stopped = reading.pour(&mut reader);
-                (reading, reader, stopped)
-            });
-            let (reading, reader, stopped) = poured.await.context(|| "read a log".into())?;
+            let (read, stopped) = self.pour(turn).await?;
+            turn = read;
             if stopped == Stopped::Over || !live {
                 return Ok(());
             }
             tokio::select! {
-                grown = wait_for_more(&watch) => grown.context(|| "wait for a log to grow".into())?,
+                grown = wait_for_more(watch.as_ref()) => grown.context(|| "wait for a log to grow".into())?,
                 _ = published.changed() => {}
-                () = client.closed() => return Ok(()),
+                () = self.chunks.closed() => return Ok(()),
             }
-            turn = Some((reading, reader));
         }
-        Ok(())
     }
 }
 
-async fn wait_for_more(watch: &AsyncFd<Pollable<OwnedFd>>) -> std::io::Result<()> {
+async fn wait_for_more(watch: Option<&AsyncFd<Pollable<OwnedFd>>>) -> std::io::Result<()> {
+    let Some(watch) = watch else {
+        tokio::time::sleep(LOOKING).await;
+        return Ok(());
+    };
     let mut ready = watch.readable().await?;
     read::drain(&watch.get_ref().0)?;
     ready.clear_ready();

@@ -54,6 +54,13 @@ pub fn in_other_firewalls(root: &Path) -> Result<Vec<String>> {
         .map_err(translate)
 }
 
+/// Removes every interface and rule of the engine that lives in `root` and runs no more.
+pub fn clear_networks(root: &Path) -> Result<()> {
+    Fabric::open(of_engine(root, true))
+        .and_then(|fabric| fabric.clear())
+        .map_err(translate)
+}
+
 /// The options that Docker shows of its default network.
 pub(super) fn of_default_bridge() -> TextMap {
     let options = [

@@ -4,6 +4,7 @@
 
 mod archives;
 mod layers;
+mod mirrors;
 mod names;
 mod registry;
 mod support;
