@@ -3,9 +3,9 @@
 # mounts and cgroups for real, so they run as root; one that cannot run here fails.
 #
 # Everything runs natively first. Then the guests: on 6.12 with cgroup version 2 the kernel's wrappers, the runtime and
-# the stories again, but for Debian's, whose registry takes minutes to start there, and those whose tools are not there or
-# that ask for a crowd; on 6.1 the fallbacks for older kernels. The real clients and the peer Docker stay outside of the guests,
-# where they would take hours.
+# the stories again, but for Debian's, whose registry takes minutes to start there, and those whose tools are not there
+# or that ask for a crowd; on 6.1 the fallbacks for older kernels. The real clients and the peer Docker stay outside of
+# the guests, where they would take hours.
 set -euo pipefail
 
 export RUST_BACKTRACE=1

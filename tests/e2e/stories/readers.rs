@@ -35,7 +35,7 @@ fn ask(engine: &Engine, id: &str, follow: bool) -> UnixStream {
 fn rest(mut reader: UnixStream) -> String {
     let mut text = String::new();
     while !text.contains("over\n") {
-        let mut some = [0; 65536];
+        let mut some = [0; 16384];
         let length = reader.read(&mut some).expect("the rest comes");
         assert!(length > 0, "the answer has all lines");
         text += &String::from_utf8_lossy(&some[..length]);

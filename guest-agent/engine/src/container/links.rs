@@ -184,15 +184,10 @@ fn exposed_port(text: &str) -> Option<Exposed<'_>> {
 /// How many of the first ports are told together: three or more without a gap, or one. A number that is there for two
 /// protocols is no gap.
 fn run_length(ports: &[Exposed<'_>]) -> usize {
-    let mut expected = ports.first().map_or(0, |port| u32::from(port.number));
-    let mut length = 1;
-    for port in ports.iter().skip(1) {
-        if u32::from(port.number) > expected + 1 {
-            break;
-        }
-        expected += 1;
-        length += 1;
-    }
+    let first = ports.first().map_or(0, |port| u32::from(port.number));
+    let follows = |(most, port): &(u32, &Exposed<'_>)| u32::from(port.number) <= *most;
+    let more = (first + 1..).zip(ports.iter().skip(1));
+    let length = 1 + more.take_while(follows).count();
     if length > 2 { length } else { 1 }
 }
 
@@ -220,7 +215,7 @@ mod tests {
         other.config.env = Some(vec!["PATH=/bin".into(), "A=b=c".into(), "odd".into()]);
         let exposed = ports
             .iter()
-            .map(|port| ((*port).to_owned(), Default::default()));
+            .map(|port| ((*port).to_owned(), proa_protocol::Empty::default()));
         other.config.exposed_ports = Some(exposed.collect());
         let linked = Linked {
             alias: "my-db".into(),
