@@ -56,6 +56,10 @@ pub(super) fn all(words: &CommandLine) {
         rustix::system::sethostname(name.as_bytes()).map_err(Into::into),
     );
     tell("the loopback device", proa_kernel::loopback::up());
+    #[allow(
+        clippy::unnecessary_cast,
+        reason = "the C libraries differ in its type"
+    )]
     let limited =
         proa_kernel::process::set_limit(libc::RLIMIT_NOFILE as u32, OPEN_FILES, OPEN_FILES);
     tell("the limit of open files", limited);

@@ -37,7 +37,7 @@ pub(crate) fn write(folder: &Path, config: &ContainerConfig, host: &HostConfig) 
     )
 }
 
-/// Writes those that depend on the networks, before a start.
+/// Writes those that depend on the networks, before a start. `around` is the computer around a machine.
 pub(crate) fn join(
     folder: &Path,
     definition: &Definition,

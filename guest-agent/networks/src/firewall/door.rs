@@ -58,7 +58,7 @@ mod tests {
         let error = |number| {
             let (namespace, source) = (
                 "a netfilter socket".to_owned(),
-                io::Error::from_raw_os_error(number),
+                std::io::Error::from_raw_os_error(number),
             );
             lacking(proa_kernel::netlink::Error {
                 action: "open",
