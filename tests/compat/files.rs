@@ -7,11 +7,11 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::pair::Pair;
+use crate::pair::{Pair, VERSION};
 use crate::support::{Client, Files, Ran, peer, run, run_with_input, unique};
 
 /// The real client, talking to a socket.
-fn docker(socket: &Path, words: &[&str]) -> Command {
+pub fn docker(socket: &Path, words: &[&str]) -> Command {
     let mut command = peer("docker");
     command
         .env("DOCKER_HOST", format!("unix://{}", socket.display()))
@@ -28,8 +28,9 @@ fn both(pair: &Pair, words: &[&str]) -> [Ran; 2] {
     sockets(pair).map(|socket| run(&mut docker(&socket, words)))
 }
 
+/// Both say the same; what they say.
 #[track_caller]
-fn same(pair: &Pair, words: &[&str]) -> String {
+pub fn same(pair: &Pair, words: &[&str]) -> String {
     let [ours, peer] = both(pair, words);
     let told = |ran: &Ran| {
         // The client tells of its own pipe when it is refused in the middle of sending.
@@ -45,7 +46,7 @@ fn same(pair: &Pair, words: &[&str]) -> String {
 }
 
 /// A scratch folder with a file, a link, a hole and a folder.
-fn source() -> PathBuf {
+pub fn source() -> PathBuf {
     let folder = std::env::temp_dir().join(format!("files-{}", unique()));
     std::fs::create_dir_all(folder.join("tree/sub")).expect("a new folder");
     std::fs::write(folder.join("tree/file"), "content").expect("it is ours");
@@ -190,6 +191,38 @@ fn decoded(text: &str) -> Vec<u8> {
 }
 
 #[test]
+fn what_is_mounted_and_what_is_read_only_is_left_alone() {
+    let pair = Pair::start();
+    let from = source();
+    let file = from.join("tree/file").display().to_string();
+    container(
+        &pair,
+        "shut",
+        &json!({ "ReadonlyRootfs": true, "Binds": ["open:/open"] }),
+    );
+    container(&pair, "wide", &json!({ "Tmpfs": { "/memory": "" } }));
+    start(&pair, "wide");
+    same(&pair, &["cp", "-q", &file, "shut:/open/x"]);
+    assert!(same(&pair, &["cp", &file, "shut:/work/x"]).contains("marked read-only"));
+    let busy = same(&pair, &["cp", &file, "wide:/etc/hosts"]);
+    assert!(busy.contains("busy"), "{busy}");
+    let agent = &pair.ours;
+    assert!(
+        agent
+            .docker(&["exec", "wide", "cat", "/etc/hosts"])
+            .ok()
+            .contains("localhost")
+    );
+    // Docker writes beneath the mount, where nothing in the container sees it.
+    agent.docker(&["cp", "-q", &file, "wide:/memory/x"]).ok();
+    assert_eq!(
+        agent.docker(&["exec", "wide", "cat", "/memory/x"]).ok(),
+        "content"
+    );
+    std::fs::remove_dir_all(from).expect("it is ours");
+}
+
+#[test]
 fn a_container_cannot_lead_a_copy_out_of_itself() {
     let pair = Pair::start();
     let agent = &pair.ours;
@@ -228,6 +261,127 @@ fn a_container_cannot_lead_a_copy_out_of_itself() {
         .send("PUT", "/containers/liar/archive?path=/work", &[], &tar)
         .failed(400);
     assert!(told.contains("is outside of"), "{told}");
+}
+
+#[test]
+fn an_exported_container_and_a_committed_one_are_the_same_as_dockers() {
+    let pair = Pair::start();
+    container(&pair, "worker", &json!({ "Binds": ["beside:/beside"] }));
+    start(&pair, "worker");
+    let script = "echo new > /work/new; rm /probe; mkdir /etc/more; echo x > /beside/x; ln /work/new /work/again";
+    same(&pair, &["exec", "worker", "sh", "-c", script]);
+    let [ours, peer] = pair.both().map(|mut api| {
+        let mut files = listing(&api.get("/containers/worker/export").ok().body);
+        // What each engine makes itself as places to mount at.
+        let own = [
+            "bin/",
+            ".dockerenv",
+            "dev/",
+            "etc/hostname",
+            "etc/hosts",
+            "etc/resolv.conf",
+            "etc/mtab",
+            "proc/",
+            "sys/",
+        ];
+        files.retain(|name, _| !own.iter().any(|own| name.starts_with(own)));
+        files
+    });
+    assert_eq!(ours, peer);
+    let commit = [
+        "commit",
+        "-q",
+        "-a",
+        "me",
+        "-m",
+        "why",
+        "-c",
+        "CMD [\"cat\",\"/work/again\"]",
+        "-c",
+        "ENV A=b PATH=$PATH:/x",
+        "-c",
+        "EXPOSE 81",
+        "-c",
+        "LABEL one=\"a b\"",
+        "-c",
+        "WORKDIR sub",
+        "-c",
+        "USER 5:6",
+        "-c",
+        "VOLUME /v",
+        "-c",
+        "STOPSIGNAL SIGINT",
+        "-c",
+        "ONBUILD RUN x",
+        "-c",
+        "HEALTHCHECK --retries=2 CMD true",
+        "worker",
+        "made:1",
+    ];
+    for ran in both(&pair, &commit) {
+        ran.ok();
+    }
+    let [ours, peer] = pair.get("/images/made:1/json").map(|mut image| {
+        for own in ["Hostname", "Image", "Domainname"] {
+            image["Config"][own].take();
+        }
+        let shape = &["Config", "Author", "Comment", "Architecture", "Os"];
+        shape.map(|key| image[key].clone())
+    });
+    assert_eq!(ours, peer);
+    let ran = same(
+        &pair,
+        &["run", "--rm", "--network", "none", "--user", "0", "made:1"],
+    );
+    assert_eq!(ran, "new\n");
+    let gone = same(
+        &pair,
+        &["run", "--rm", "--network", "none", "made:1", "ls", "/probe"],
+    );
+    assert!(gone.contains("No such file"), "{gone}");
+    let history = same(
+        &pair,
+        &[
+            "history",
+            "--format",
+            "{{.CreatedBy}} {{.Comment}}",
+            "made:1",
+        ],
+    );
+    assert!(history.starts_with("sleep 1000 why"), "{history}");
+    let refused = same(&pair, &["commit", "-c", "RUN x", "worker"]);
+    assert!(
+        refused.contains("RUN is not a valid change command"),
+        "{refused}"
+    );
+    assert_eq!(VERSION, "/v1.45", "the words above are that version's");
+}
+
+#[test]
+fn several_images_go_into_one_archive_and_come_out_in_either_engine() {
+    let pair = Pair::start();
+    same(&pair, &["tag", "localhost/pair:1", "localhost/other:2"]);
+    let archives = pair.both().map(|mut api| {
+        api.get("/images/get?names=localhost/pair:1&names=localhost/other:2")
+            .ok()
+            .body
+    });
+    for mut api in pair.both() {
+        for archive in &archives {
+            api.delete("/images/localhost/other:2?force=1").ok();
+            let kind = [("Content-Type", "application/x-tar")];
+            let told = api
+                .send("POST", "/images/load?quiet=1", &kind, archive)
+                .ok()
+                .text();
+            assert!(
+                told.contains("localhost/pair:1") && told.contains("localhost/other:2"),
+                "{told}"
+            );
+        }
+        api.get("/images/get?names=localhost/pair:1&names=localhost/none:1")
+            .failed(404);
+    }
 }
 
 #[test]

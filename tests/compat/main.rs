@@ -17,3 +17,4 @@ mod names;
 mod networks;
 mod pair;
 mod podman;
+mod volumes;

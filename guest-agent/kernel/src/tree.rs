@@ -3,12 +3,16 @@
 //! Somebody else may have the target open and change it meanwhile: no link is followed there. Depth costs neither stack
 //! nor descriptors: those of far levels are closed, and the way back is `..`, which must lead where it came from.
 
-use std::ffi::{CStr, CString};
+use std::collections::HashMap;
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 
-use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timestamps, Uid, XattrFlags};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Timestamps, Uid, XattrFlags,
+};
 use rustix::io::Errno;
 
 /// How many levels stay open.
@@ -21,14 +25,24 @@ const DIRECTORY: OFlags = PLAIN.union(OFlags::DIRECTORY);
 pub type Owners<'a> = &'a dyn Fn(u32, u32) -> (u32, u32);
 
 /// Copies what is in the directory `from`, and its own owner, mode and times, into the directory `to`. Copies belong to
-/// whom `owners` says. Extended attributes that the target's file system does not have are left out.
+/// whom `owners` says. Extended attributes that the target's file system does not have are left out. Files with several
+/// names stay one file, holes stay holes, and blocks are shared where the file system can.
 pub fn copy_tree(from: impl AsFd, to: impl AsFd, owners: Owners<'_>) -> io::Result<()> {
     let open = |fd: BorrowedFd<'_>| rustix::fs::openat(fd, c".", DIRECTORY, Mode::empty());
-    let mut levels = vec![Level::new(open(from.as_fd())?, open(to.as_fd())?)?];
+    let mut copying = Copying {
+        top: open(to.as_fd())?,
+        owners,
+        linked: HashMap::new(),
+    };
+    let mut levels = vec![Level::new(
+        open(from.as_fd())?,
+        open(to.as_fd())?,
+        Vec::new(),
+    )?];
     while let Some(level) = levels.last_mut() {
         match level.names.pop() {
             Some(name) => {
-                if let Some(below) = level.copy(&name, owners)? {
+                if let Some(below) = level.copy(&name, &mut copying)? {
                     levels.push(below);
                     if let Some(far) = levels.len().checked_sub(OPEN + 1) {
                         levels[far].open = None;
@@ -39,6 +53,39 @@ pub fn copy_tree(from: impl AsFd, to: impl AsFd, owners: Owners<'_>) -> io::Resu
         }
     }
     Ok(())
+}
+
+/// What a copy knows all the way.
+struct Copying<'a> {
+    /// Where it goes.
+    top: OwnedFd,
+    owners: Owners<'a>,
+    /// Files with several names, by device and inode: where the first copy is.
+    linked: HashMap<(u64, u64), Vec<u8>>,
+}
+
+impl Copying<'_> {
+    /// Gives a file that was copied already another name; `false`: it was not.
+    fn link(&mut self, to: &OwnedFd, name: &CStr, path: &[u8], stat: &Stat) -> io::Result<bool> {
+        if stat.st_nlink < 2 {
+            return Ok(false);
+        }
+        let Some(first) = self.linked.get(&(stat.st_dev, stat.st_ino)) else {
+            self.linked
+                .insert((stat.st_dev, stat.st_ino), path.to_vec());
+            return Ok(false);
+        };
+        let (parent, file) = match first.iter().rposition(|byte| *byte == b'/') {
+            Some(slash) => (&first[..slash], &first[slash + 1..]),
+            None => (&b"."[..], first.as_slice()),
+        };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let parent = OsStr::from_bytes(parent);
+        let parent = rustix::fs::openat2(&self.top, parent, flags, Mode::empty(), resolve)?;
+        rustix::fs::linkat(parent, OsStr::from_bytes(file), to, name, AtFlags::empty())?;
+        Ok(true)
+    }
 }
 
 /// The innermost directory is complete.
@@ -63,10 +110,12 @@ struct Level {
     identity: (u64, u64),
     /// What is still to be copied.
     names: Vec<CString>,
+    /// Its name beneath the first one.
+    path: Vec<u8>,
 }
 
 impl Level {
-    fn new(from: OwnedFd, to: OwnedFd) -> io::Result<Self> {
+    fn new(from: OwnedFd, to: OwnedFd, path: Vec<u8>) -> io::Result<Self> {
         let mut names = Vec::new();
         for entry in Dir::read_from(&from)? {
             let entry = entry?;
@@ -80,6 +129,7 @@ impl Level {
             identity: identity(&to)?,
             open: Some((from, to)),
             names,
+            path,
         })
     }
 
@@ -104,15 +154,28 @@ impl Level {
     }
 
     /// Copies one entry; a directory is made, and is what to go on with.
-    fn copy(&self, name: &CStr, owners: Owners<'_>) -> io::Result<Option<Level>> {
+    fn copy(&self, name: &CStr, copying: &mut Copying<'_>) -> io::Result<Option<Level>> {
         let (from, to) = self.open()?;
-        let stat = rustix::fs::statat(from, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let stat = match rustix::fs::statat(from, name, AtFlags::SYMLINK_NOFOLLOW) {
+            // It vanished.
+            Err(Errno::NOENT) => return Ok(None),
+            other => other?,
+        };
+        let path = match self.path.as_slice() {
+            b"" => name.to_bytes().to_vec(),
+            path => [path, b"/", name.to_bytes()].concat(),
+        };
+        let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        if !is_directory && copying.link(to, name, &path, &stat)? {
+            return Ok(None);
+        }
+        let owners = copying.owners;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
                 rustix::fs::mkdirat(to, name, Mode::RWXU)?;
                 let below = rustix::fs::openat(from, name, DIRECTORY, Mode::empty())?;
                 let made = rustix::fs::openat(to, name, DIRECTORY, Mode::empty())?;
-                return Level::new(below, made).map(Some);
+                return Level::new(below, made, path).map(Some);
             }
             FileType::RegularFile => {
                 let flags = PLAIN | OFlags::RDONLY | OFlags::NONBLOCK;
@@ -120,14 +183,39 @@ impl Level {
                 let flags = PLAIN | OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
                 let mode = Mode::RUSR | Mode::WUSR;
                 let mut made = File::from(rustix::fs::openat(to, name, flags, mode)?);
-                // Shares blocks where the file system can.
-                io::copy(&mut source, &mut made)?;
+                content(&mut source, &mut made)?;
                 attributes(source.as_fd(), made.as_fd(), &stat, owners)?;
             }
             kind => node((from, to), name, kind, &stat, owners)?,
         }
         Ok(None)
     }
+}
+
+/// Shared blocks, or the pieces that are not holes.
+fn content(from: &mut File, to: &mut File) -> io::Result<()> {
+    if rustix::fs::ioctl_ficlone(&*to, &*from).is_ok() {
+        return Ok(());
+    }
+    let size = from.metadata()?.len();
+    let mut at = 0;
+    while at < size {
+        let start = match rustix::fs::seek(&*from, rustix::fs::SeekFrom::Data(at)) {
+            Ok(start) => start,
+            // Nothing but a hole up to the end.
+            Err(Errno::NXIO) => break,
+            // A file system that does not tell.
+            Err(_) => at,
+        };
+        let end = rustix::fs::seek(&*from, rustix::fs::SeekFrom::Hole(start)).unwrap_or(size);
+        from.seek(SeekFrom::Start(start))?;
+        to.seek(SeekFrom::Start(start))?;
+        if end <= start || io::copy(&mut (&*from).take(end - start), to)? == 0 {
+            break;
+        }
+        at = end;
+    }
+    to.set_len(size)
 }
 
 fn identity(directory: &OwnedFd) -> io::Result<(u64, u64)> {
@@ -254,6 +342,9 @@ mod tests {
         let mode = Mode::from_raw_mode(0o622);
         rustix::fs::mknodat(rustix::fs::CWD, at("from/fifo"), FileType::Fifo, mode, 0).unwrap();
         rustix::fs::chmod(at("from/fifo"), mode).unwrap();
+        fs::hard_link(at("from/sub/file"), at("from/again")).unwrap();
+        let hole = File::create(at("from/hole")).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&hole, b"end", 8 << 20).unwrap();
         copy(&at("from"), &at("to"), &|uid, gid| (uid + 1000, gid + 2000)).unwrap();
 
         let look = |name: &str| fs::symlink_metadata(at(name)).unwrap();
@@ -263,6 +354,9 @@ mod tests {
             (file.uid(), file.gid(), file.mode() & 0o7777),
             (1005, 2006, 0o4755)
         );
+        assert_eq!(file.ino(), look("to/again").ino());
+        assert_eq!(look("to/hole").len(), (8 << 20) + 3);
+        assert!(look("to/hole").blocks() < 1000, "holes stay holes");
         assert_eq!(look("to/sub").mode() & 0o7777, 0o1777);
         assert_eq!(look("to/sub").mtime_nsec(), look("from/sub").mtime_nsec());
         assert_eq!((look("to/link").uid(), look("to/link").gid()), (1007, 2008));

@@ -44,3 +44,9 @@ impl std::fmt::Display for ApiVersion {
         write!(f, "1.{}", self.0)
     }
 }
+
+/// Bytes as base64, in the usual alphabet, padded.
+pub fn to_base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}

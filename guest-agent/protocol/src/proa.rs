@@ -81,3 +81,57 @@ pub struct Share {
     /// Whether containers may only read.
     pub readonly: bool,
 }
+
+/// `GET /proa/v1/volumes/{name}/browse?path=…`: a directory of a volume, or a piece of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Browsed {
+    /// The path, links resolved.
+    pub path: String,
+    /// What it is itself.
+    #[serde(flatten)]
+    pub entry: BrowsedEntry,
+    /// What a directory holds, by name; absent for anything else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entries: Option<Vec<BrowsedEntry>>,
+    /// There is more than is told.
+    pub truncated: bool,
+    /// A file's content from `offset` on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<BrowsedContent>,
+}
+
+/// One name in a directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BrowsedEntry {
+    /// Its name.
+    pub name: String,
+    /// `directory`, `file`, `link`, `fifo`, `socket`, `block` or `character`.
+    pub kind: String,
+    /// In bytes.
+    pub size: u64,
+    /// Permission bits.
+    pub mode: u32,
+    /// Its user.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+    /// When it was last written to.
+    pub modified: String,
+    /// Where a link leads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+}
+
+/// Bytes of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BrowsedContent {
+    /// Where they begin.
+    pub offset: u64,
+    /// `utf-8` or `base64`.
+    pub encoding: String,
+    /// The bytes, so encoded.
+    pub text: String,
+}

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use proa_kernel::mount::{self, Change, attribute, propagation};
 use proa_kernel::namespace::{self, Namespaces};
 use proa_kernel::resolve::{self, Kind};
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 
 /// A root to look into, and to write to where its mounts allow it.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct Placed {
     pub target: PathBuf,
     /// Not to be written to.
     pub read_only: bool,
+    /// Whom the place belongs to if it has to be made.
+    pub owner: (u32, u32),
 }
 
 impl View {
@@ -105,7 +107,15 @@ fn place(root: BorrowedFd<'_>, placed: &Placed) -> io::Result<()> {
         FileType::Directory => Kind::Directory,
         _ => Kind::File,
     };
-    let target = resolve::locate_or_make(root, &placed.target, kind)?;
+    let target = match resolve::locate(root, &placed.target) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let made = resolve::locate_or_make(root, &placed.target, kind)?;
+            let (uid, gid) = (Uid::from_raw(placed.owner.0), Gid::from_raw(placed.owner.1));
+            rustix::fs::chownat(&made, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?;
+            made
+        }
+        found => found?,
+    };
     let mut change = Change {
         propagation: propagation::PRIVATE,
         ..Change::default()

@@ -257,7 +257,7 @@ pub(super) async fn distribution(method: &Method, name: &[&str], call: Call) -> 
 }
 
 /// Runs work that blocks.
-pub(super) async fn blocking<T: Send + 'static>(
+pub(in crate::routes) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {
     tokio::task::spawn_blocking(work)

@@ -175,6 +175,7 @@ impl Container {
             let options = UnpackOptions {
                 place,
                 keep_kinds: how.keep_kinds,
+                top: false,
                 owner,
                 ids: definition.ids.map(shift),
             };

@@ -311,6 +311,17 @@ fn ready_one(engine: &Engine, mount: &Mounted) -> Result<MountPoint> {
 /// The name of a folder of a volume, its links resolved. Another container may put a link there before it is mounted:
 /// whoever mounts it follows none.
 fn inside_volume(data: &Path, inner: &str, name: &str) -> Result<String> {
+    let relative = Path::new(inner).components().all(|part| {
+        matches!(
+            part,
+            std::path::Component::Normal(_) | std::path::Component::CurDir
+        )
+    });
+    if !relative {
+        return Err(Error::bad(
+            "invalid mount config for type \"volume\": subpath must be a relative path within the volume",
+        ));
+    }
     let found = beneath(&[data.to_owned()], inner, name)?;
     let plain = found.name.to_str().map(str::to_owned);
     plain.ok_or_else(|| Error::bad(format!("cannot access path {inner}: its name is not UTF-8")))

@@ -29,10 +29,13 @@ use super::{
     task::{Request, Task},
 };
 use crate::{
-    Engine, Error, Result,
+    Engine, Error, Kind, Result,
     error::Context,
     spec::{MountPoint, Origin},
 };
+
+/// How long the end of a container takes to be known here.
+const ENDING: Duration = Duration::from_secs(2);
 
 /// What is to be done with the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +122,18 @@ impl Views {
 impl Container {
     /// Opens its files.
     pub(crate) async fn open(&self, purpose: Purpose) -> Result<Arc<Opened>> {
-        self.ask(|answer| Request::Open { purpose, answer }).await
+        let mut seen = self.line.published.clone();
+        seen.mark_unchanged();
+        match self.ask(|answer| Request::Open { purpose, answer }).await {
+            // It ends just now: its files are found at rest as soon as that is known.
+            Err(error) if error.kind() == Kind::Internal => {
+                if timeout(ENDING, seen.changed()).await.is_err() {
+                    return Err(error);
+                }
+                self.ask(|answer| Request::Open { purpose, answer }).await
+            }
+            other => other,
+        }
     }
 }
 
@@ -223,6 +237,7 @@ fn placed(engine: &Engine, definition: &Definition) -> Result<Vec<Placed>> {
                 mount,
                 target: PathBuf::from(&point.destination),
                 read_only: point.read_only,
+                owner: definition.ids.map_or((0, 0), |ids| (ids.first, ids.first)),
             });
         }
     }

@@ -18,7 +18,7 @@ impl Engine {
             |e: proa_protocol::BadFilter| Error::bad(format!("error reading volume filters: {e}"));
         filters
             .only(&["dangling", "driver", "label", "name"])
-            .map_err(bad)?;
+            .map_err(|e| Error::bad(e.to_string()))?;
         let dangling = filters.truth("dangling").map_err(bad)?;
         let fits = |record: &Record| {
             filters.any("name", |wanted| record.name.contains(wanted))
@@ -87,7 +87,10 @@ impl Engine {
             let spared = filters
                 .values("label!")
                 .any(|wanted| carries(&record.labels, wanted));
-            let wanted = (all || record.anonymous) && filters.labels("label", &record.labels);
+            // With options it shows something that is not the volume's own.
+            let wanted = (all || record.anonymous)
+                && record.options.is_empty()
+                && filters.labels("label", &record.labels);
             if !wanted || spared || !self.users_of(&record.name).is_empty() {
                 continue;
             }
@@ -110,7 +113,8 @@ impl Engine {
     /// Every volume with its size and the number of its users.
     pub(crate) async fn volume_usage(&self) -> Result<Vec<Volume>> {
         let mut volumes = Vec::new();
-        for record in self.volumes().list() {
+        let own = |record: &Record| record.options.is_empty();
+        for record in self.volumes().list().into_iter().filter(own) {
             let usage = VolumeUsage {
                 ref_count: self.users_of(&record.name).len() as i64,
                 size: self.volume_size(&record.name).await? as i64,
@@ -130,7 +134,7 @@ impl Engine {
     }
 
     /// The ids of the containers that have the volume.
-    fn users_of(&self, volume: &str) -> Vec<String> {
+    pub(super) fn users_of(&self, volume: &str) -> Vec<String> {
         let uses = |container: &crate::Container| {
             let seen = container.seen();
             seen.definition.volumes().any(|(name, _)| name == volume)
@@ -140,7 +144,7 @@ impl Engine {
         users.map(|container| container.id().to_string()).collect()
     }
 
-    fn volume_document(&self, record: &Record) -> Volume {
+    pub(super) fn volume_document(&self, record: &Record) -> Volume {
         let some = |map: &TextMap| (!map.is_empty()).then(|| map.clone());
         Volume {
             created_at: format!("{:.0}", record.created),

@@ -4,7 +4,9 @@
 //! kept: it follows from the containers' definitions.
 
 mod api;
+mod browse;
 mod fill;
+mod keep;
 mod mount;
 
 use std::{
@@ -19,7 +21,9 @@ use proa_kernel::remove::remove_tree;
 use proa_protocol::TextMap;
 use serde::{Deserialize, Serialize};
 
+pub use browse::BrowseOptions;
 pub(crate) use fill::fill;
+pub use keep::{Backup, RestoreOptions};
 
 use crate::{
     Error, Result, clock,
@@ -145,6 +149,14 @@ impl Volumes {
             .context(|| format!("remove {}", folder.display()))
     }
 
+    /// A new folder beside the volumes; what a crash leaves of it is swept at the next start.
+    pub(super) fn scratch(&self) -> Result<PathBuf> {
+        let name = id::random_hex().context(|| "name a folder".into())?;
+        let folder = self.folder.join(format!(".{name}"));
+        fs::create_dir(&folder).context(|| format!("make {}", folder.display()))?;
+        Ok(folder)
+    }
+
     /// Makes what the options ask for visible at its folder, before a container uses it.
     pub(crate) fn make_ready(&self, name: &str) -> Result<PathBuf> {
         let record = self.find(name)?;
@@ -190,6 +202,11 @@ fn check_driver(new: &NewVolume) -> Result<()> {
 }
 
 fn check_name(name: &str) -> Result<()> {
+    if name.len() == 1 {
+        return Err(Error::bad(format!(
+            "create {name}: volume name is too short, names should be at least two alphanumeric characters"
+        )));
+    }
     crate::spec::request::check_name(name).map_err(|error| Error::bad(error.to_string()))
 }
 

@@ -26,31 +26,43 @@ const FLAGS: &[(&str, MountFlags)] = &[
     ),
 ];
 
+/// Options, and those that each of them needs.
+const NEEDS: &[(&str, &[&str])] = &[
+    ("device", &["type"]),
+    ("o", &["device", "type"]),
+    ("type", &["device"]),
+];
+
 /// Refuses options the driver does not have.
 pub(super) fn check(name: &str, options: &TextMap) -> Result<()> {
-    for key in options.keys() {
-        if !matches!(key.as_str(), "type" | "device" | "o" | "size") {
-            return Err(Error::bad(format!(
-                "create {name}: invalid option: \"{key}\""
-            )));
+    let bad = |words: String| Err(Error::bad(format!("create {name}: {words}")));
+    if let Some(size) = options.get("size").filter(|size| !size.is_empty()) {
+        if !is_size(size) {
+            return bad(format!("invalid size: '{size}'"));
         }
+        return bad("quota size requested but no quota support".to_owned());
     }
-    if options.contains_key("device") != options.contains_key("type") {
-        let missing = if options.contains_key("device") {
-            "type"
-        } else {
-            "device"
-        };
-        if options.contains_key("o")
-            || options.contains_key("type")
-            || options.contains_key("device")
-        {
-            return Err(Error::bad(format!(
-                "create {name}: missing required option: \"{missing}\""
-            )));
+    let known = |key: &str| key == "size" || NEEDS.iter().any(|(name, _)| *name == key);
+    if let Some(key) = options.keys().find(|key| !known(key)) {
+        return bad(format!("invalid option: \"{key}\""));
+    }
+    let given = |key: &str| options.get(key).is_some_and(|value| !value.is_empty());
+    for (_, needs) in NEEDS.iter().filter(|(key, _)| given(key)) {
+        if let Some(missing) = needs.iter().find(|key| !given(key)) {
+            return bad(format!("missing required option: \"{missing}\""));
         }
     }
     Ok(())
+}
+
+/// `10`, `10m`, `1.5GiB`, as the `units` of Go programs have them.
+fn is_size(text: &str) -> bool {
+    let end = text.find(|letter: char| !(letter.is_ascii_digit() || letter == '.'));
+    let (number, unit) = text.split_at(end.unwrap_or(text.len()));
+    let unit = unit.trim().to_ascii_lowercase();
+    let unit = unit.strip_suffix('b').unwrap_or(&unit);
+    let unit = unit.strip_suffix('i').unwrap_or(unit);
+    number.parse::<f64>().is_ok() && matches!(unit, "" | "k" | "m" | "g" | "t" | "p")
 }
 
 /// Mounts it unless it is mounted already.
@@ -77,14 +89,30 @@ pub(super) fn mount(record: &Record, target: &Path) -> Result<()> {
             None => rest.push(word),
         }
     }
-    let attempt = || {
-        format!(
-            "failed to mount local volume: mount {device}:{}",
-            target.display()
-        )
+    let rest = rest.join(",");
+    let refused = |words: &str| {
+        let place = target.display();
+        let more = match rest.as_str() {
+            "" => String::new(),
+            rest => format!(", data: {rest}"),
+        };
+        let bits = flags.bits();
+        Error::internal(format!(
+            "error while mounting volume '{place}': failed to mount local volume: mount {device}:{place}, flags: \
+             0x{bits:x}{more}: {words}"
+        ))
     };
-    let rest = CString::new(rest.join(",")).context(attempt)?;
-    rustix::mount::mount(device.as_str(), target, kind, flags, rest.as_c_str()).context(attempt)
+    let text = CString::new(rest.as_str()).map_err(|_| refused("a NUL is among its options"))?;
+    rustix::mount::mount(device.as_str(), target, kind, flags, text.as_c_str()).map_err(|errno| {
+        let words = std::io::Error::from(errno).to_string();
+        refused(
+            &words
+                .split(" (os error")
+                .next()
+                .unwrap_or_default()
+                .to_lowercase(),
+        )
+    })
 }
 
 /// Unmounts whatever is mounted there.
@@ -128,6 +156,15 @@ mod tests {
             "fine",
         );
         check_told(&[("colour", "red")], "create v: invalid option: \"colour\"");
+        check_told(
+            &[("o", "ro")],
+            "create v: missing required option: \"device\"",
+        );
+        check_told(&[("size", "zz")], "create v: invalid size: 'zz'");
+        check_told(
+            &[("size", "1.5GiB")],
+            "create v: quota size requested but no quota support",
+        );
         check_told(
             &[("type", "tmpfs")],
             "create v: missing required option: \"device\"",

@@ -76,6 +76,12 @@ pub enum FilesError {
         /// The id.
         id: u32,
     },
+    /// Something is mounted there.
+    #[error("unlinkat {path}: device or resource busy")]
+    Mounted {
+        /// Where.
+        path: String,
+    },
     /// One entry could not be made.
     #[error("unpack {name:?}")]
     Entry {
@@ -100,7 +106,10 @@ pub enum FilesError {
 impl FilesError {
     /// Whether the stream is at fault, not this machine.
     pub fn is_senders_fault(&self) -> bool {
-        !matches!(self, Self::Entry { .. } | Self::Stream(_))
+        !matches!(
+            self,
+            Self::Entry { .. } | Self::Mounted { .. } | Self::Stream(_)
+        )
     }
 }
 
@@ -118,6 +127,13 @@ impl From<TarError> for FilesError {
 
 /// How much is read at a time.
 const BUFFER: usize = 256 << 10;
+
+/// Whatever is written comes out compressed with zstd, with a checksum of its own. To be finished by its `finish`.
+pub fn compressed<W: io::Write>(to: W) -> io::Result<zstd::Encoder<'static, W>> {
+    let mut encoder = zstd::Encoder::new(to, zstd::DEFAULT_COMPRESSION_LEVEL)?;
+    encoder.include_checksum(true)?;
+    Ok(encoder)
+}
 
 /// The stream itself, whatever it was compressed with.
 fn inflated<'a>(from: impl Read + 'a) -> Result<Box<dyn BufRead + 'a>, FilesError> {

@@ -30,6 +30,8 @@ pub struct UnpackOptions {
     pub keep_kinds: bool,
     /// Everything belongs to this user and group.
     pub owner: Option<(u32, u32)>,
+    /// The directory itself becomes what the stream says of it.
+    pub top: bool,
     /// The root's ids are those of this user namespace.
     pub ids: Option<IdShift>,
 }
@@ -116,7 +118,7 @@ impl Unpacking<'_> {
         let path = clean(&entry.path).ok_or_else(|| self.outside(&entry.path))?;
         if path.is_empty() {
             // The directory itself, which is there.
-            return Ok(());
+            return self.top(entry).map_err(|fault| fault.on(&entry.path));
         }
         let link = match entry.kind {
             Kind::HardLink => {
@@ -132,7 +134,10 @@ impl Unpacking<'_> {
         self.check_kinds(&path, there.as_ref(), entry)?;
         let dir = dir.as_fd();
         if there.is_some() && entry.kind != Kind::Directory && is_mount(dir, name) {
-            return Err(Fault::from(Errno::BUSY).on(&entry.path));
+            let path = self.options.place.join(OsStr::from_bytes(&path));
+            return Err(FilesError::Mounted {
+                path: path.display().to_string(),
+            });
         }
         let made = match (entry.kind, link) {
             (Kind::Directory, _) => self.directory(dir, name, there, entry, &path),
@@ -141,6 +146,19 @@ impl Unpacking<'_> {
             (_, None) => self.node(dir, name, there, entry),
         };
         made.map_err(|fault| fault.on(&entry.path))
+    }
+
+    fn top(&mut self, entry: &Entry) -> Result<(), Fault> {
+        if !self.options.top || entry.kind != Kind::Directory {
+            return Ok(());
+        }
+        let top = self.open(b"")?;
+        let number = by_number(top.as_fd());
+        let (uid, gid) = self.owner_of((entry.uid, entry.gid))?;
+        rustix::fs::chown(&number, Some(uid), Some(gid))?;
+        adorn(&number, entry)?;
+        self.times.insert(Vec::new(), entry.mtime);
+        Ok(())
     }
 
     fn outside(&self, name: &[u8]) -> FilesError {
@@ -331,28 +349,23 @@ impl Unpacking<'_> {
         self.own(dir, name, (entry.uid, entry.gid))?;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let made = rustix::fs::openat(dir, name, flags, Mode::empty())?;
-        let number = by_number(made.as_fd());
-        for (key, value) in kept_xattrs(entry) {
-            match rustix::fs::setxattr(&number, key, value, XattrFlags::empty()) {
-                Ok(()) | Err(Errno::OPNOTSUPP | Errno::PERM) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        if entry.kind != Kind::Symlink {
-            rustix::fs::chmod(&number, Mode::from_raw_mode(entry.mode))?;
-        }
-        Ok(())
+        adorn(&by_number(made.as_fd()), entry)
     }
 
     fn own(&self, dir: BorrowedFd<'_>, name: &OsStr, owner: (u32, u32)) -> Result<(), Fault> {
+        let (uid, gid) = self.owner_of(owner)?;
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        Ok(rustix::fs::chownat(dir, name, Some(uid), Some(gid), flags)?)
+    }
+
+    /// Whom something of this owner belongs to here.
+    fn owner_of(&self, owner: (u32, u32)) -> Result<(Uid, Gid), Fault> {
         let (uid, gid) = self.options.owner.unwrap_or(owner);
         let outside = |id: u32| match self.options.ids {
             Some(ids) => ids.outside(id).ok_or(Fault::Owner(id)),
             None => Ok(id),
         };
-        let (uid, gid) = (Uid::from_raw(outside(uid)?), Gid::from_raw(outside(gid)?));
-        let flags = AtFlags::SYMLINK_NOFOLLOW;
-        Ok(rustix::fs::chownat(dir, name, Some(uid), Some(gid), flags)?)
+        Ok((Uid::from_raw(outside(uid)?), Gid::from_raw(outside(gid)?)))
     }
 
     /// Removes what is in the way. What was a directory may be one that is remembered.
@@ -392,6 +405,20 @@ impl Unpacking<'_> {
         }
         Ok(())
     }
+}
+
+/// Extended attributes and mode of what a descriptor's name leads to.
+fn adorn(number: &str, entry: &Entry) -> Result<(), Fault> {
+    for (key, value) in kept_xattrs(entry) {
+        match rustix::fs::setxattr(number, key, value, XattrFlags::empty()) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::PERM) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if entry.kind != Kind::Symlink {
+        rustix::fs::chmod(number, Mode::from_raw_mode(entry.mode))?;
+    }
+    Ok(())
 }
 
 /// A block of zeros this long becomes a hole.

@@ -260,18 +260,7 @@ pub struct PathStat {
 impl PathStat {
     /// As a header's value: JSON in base64.
     pub fn to_header(&self) -> String {
-        use base64::Engine as _;
-        let json = serde_json::to_vec(self).unwrap_or_default();
-        base64::engine::general_purpose::STANDARD.encode(json)
-    }
-
-    /// Reads a header's value.
-    pub fn from_header(text: &str) -> Option<Self> {
-        use base64::Engine as _;
-        let json = base64::engine::general_purpose::STANDARD
-            .decode(text)
-            .ok()?;
-        serde_json::from_slice(&json).ok()
+        crate::to_base64(&serde_json::to_vec(self).unwrap_or_default())
     }
 }
 

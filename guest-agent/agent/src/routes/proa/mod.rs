@@ -2,6 +2,7 @@
 
 mod health;
 mod machine;
+mod volumes;
 mod xray;
 
 use hyper::Method;
@@ -19,6 +20,7 @@ pub(super) async fn answer(method: &Method, path: &[&str], call: Call) -> Answer
         ("POST", ["shutdown"]) => machine::shutdown(&call).await,
         ("GET", ["shares"]) => machine::shares(),
         ("PUT", ["shares"]) => machine::share(call).await,
+        (_, ["volumes", rest @ ..]) => volumes::answer(method, rest, call).await,
         _ => Err(ApiError::no_such_page()),
     }
 }
