@@ -10,7 +10,7 @@ use proa_vm::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Longer than any of these machines takes on a machine that is busy with other things.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(900);
 
 /// Where `scripts/dev image` has put the boot files.
 pub(crate) fn image() -> PathBuf {
