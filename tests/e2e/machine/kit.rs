@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::support::{
-    Agent, Client, Image, Network, Ran, leftovers, peer, poll, program, run, run_with_input,
-    short_folder, unique,
+    Agent, Client, Image, Network, Ran, leftovers, peer, poll, program, run, short_folder,
 };
 
 /// How long anything may take before it counts as never.
@@ -16,13 +15,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Folders of their own, and an engine that stands for the machine's.
 pub(crate) struct User {
-    /// None with a virtual machine.
-    agent: Option<Agent>,
+    agent: Agent,
     pub(crate) image: String,
     folder: PathBuf,
     settings: Vec<(&'static str, String)>,
     /// Held until the agent in it is gone.
-    _network: Option<Network>,
+    _network: Network,
 }
 
 impl User {
@@ -33,42 +31,17 @@ impl User {
         let image = agent.load(&Image::busybox());
         let machine = format!("unix://{}", agent.socket().display());
         Self {
-            agent: Some(agent),
+            agent,
             image,
             folder: short_folder(Path::new("/var/tmp"), "pm-"),
             settings: vec![("PROA_MACHINE", machine)],
-            _network: Some(network),
+            _network: network,
         }
-    }
-
-    /// Whose machine is a virtual one that sees `shared`, and runs.
-    pub(crate) fn with_virtual_machine(shared: &Path) -> Self {
-        let user = Self {
-            agent: None,
-            image: format!("localhost/t-{}:latest", unique()),
-            folder: short_folder(Path::new("/var/tmp"), "pm-"),
-            settings: Vec::new(),
-            _network: None,
-        };
-        let settings = json!({
-            "cpus": 1,
-            "memory": 768_u64 << 20,
-            "disk": 4_u64 << 30,
-            "shares": [{"path": shared}],
-        });
-        std::fs::create_dir_all(user.home()).expect("it is ours");
-        let text = settings.to_string();
-        std::fs::write(user.home().join("settings.json"), text).expect("it is ours");
-        user.proa(&["machine", "start"]).ok();
-        let archive = Image::busybox().archive(&user.image);
-        let mut load = user.docker_command(&["load"]);
-        run_with_input(&mut load, &archive).ok();
-        user
     }
 
     /// The engine that stands for the machine's.
     pub(crate) fn agent(&mut self) -> &mut Agent {
-        self.agent.as_mut().expect("not with a virtual machine")
+        &mut self.agent
     }
 
     /// Whose machine runs.
