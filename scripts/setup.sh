@@ -52,13 +52,14 @@ static_target() {
 # What tests start: a static shell for images, and the peers in a root folder of theirs.
 need_tests() {
     [ "$(id -u)" -eq 0 ] || { echo "the tests make namespaces, mounts and cgroups: run them as root" >&2; exit 1; }
-    apt_install attr bind9-dnsutils busybox-static curl dbus debootstrap docker-registry e2fsprogs iproute2 iptables nftables openssl skopeo ufw umoci zstd
+    apt_install attr bind9-dnsutils busybox-static curl dbus debootstrap docker-registry e2fsprogs iproute2 iptables nftables openssl python3-venv skopeo ufw umoci zstd
     # Installed, firewalld would also be started; only tests shall do that, in network namespaces of their own.
     if ! command -v firewalld >/dev/null && command -v systemctl >/dev/null; then
         systemctl mask --quiet firewalld
     fi
     apt_install firewalld
     scripts/peers.sh setup >&2
+    scripts/clients.sh setup >&2
 }
 
 # The guest of scripts/vm.sh.

@@ -29,7 +29,7 @@ fn version_info_and_networks_are_told() {
     let (agent, _) = engine();
     let version = agent.docker(&["version"]).ok();
     assert!(
-        version.contains("Engine:") && version.contains("1.51 (minimum version 1.24)"),
+        version.contains("Engine:") && version.contains("1.53 (minimum version 1.24)"),
         "{version}"
     );
     let info = agent.docker(&["info"]).ok();

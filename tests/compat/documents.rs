@@ -340,6 +340,8 @@ fn kinds(document: &Value) -> Facts {
 #[test]
 fn a_life_tells_the_events_that_docker_tells() {
     let pair = Pair::start();
+    // Events are asked for by the second: the image's loading is to lie in another one.
+    sleep(Duration::from_secs(2));
     let since = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let ids = pair.create("lively", &json!({ "Cmd": ["sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.1; done"], "Labels": { "l": "1" }, "HostConfig": { "NetworkMode": "none", "Binds": ["ev:/v"] } }));
     for verb in [

@@ -7,7 +7,9 @@ mod support;
 
 mod difference;
 mod docker_cli;
+mod docker_py;
 mod documents;
+mod ecosystem;
 mod errors;
 mod files;
 mod ground;
@@ -17,4 +19,5 @@ mod names;
 mod networks;
 mod pair;
 mod podman;
+mod versions;
 mod volumes;

@@ -47,7 +47,10 @@ pub use dockerd::{Dockerd, behind, inside, inside_peers};
 pub use http::{Client, Response};
 pub use image::{Files, Image};
 pub use network::Network;
-pub use programs::{Ran, in_path, peer, peers_root, program, run, run_with_input, short_folder};
+pub use programs::{
+    Ran, in_path, peer, peers_root, program, program_of_clients, python, run, run_with_input,
+    short_folder,
+};
 pub use registry::Registry;
 
 /// A word that no other test, process or earlier run uses.

@@ -67,6 +67,18 @@ pub fn peers_root() -> PathBuf {
         .map_or_else(|| PathBuf::from("/var/cache/proa/peers"), PathBuf::from)
 }
 
+/// The script that starts clients from package indices.
+pub fn program_of_clients() -> &'static str {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/clients.sh")
+}
+
+/// The Python with docker-py and Testcontainers, which this repository's own script makes where it is missing.
+pub fn python() -> Command {
+    let mut command = Command::new(program_of_clients());
+    command.arg("python").env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
 /// What a finished program left: its exit code and both streams as text.
 #[derive(Debug)]
 pub struct Ran {

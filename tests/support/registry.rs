@@ -6,8 +6,13 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use super::dockerd::behind;
 use super::http::Client;
-use super::programs::{peer, short_folder};
+use super::network::Network;
+use super::programs::{peer, run, short_folder};
+
+/// What `htpasswd -B` makes of the password `secret`.
+const USERS: &str = "sailor:$2b$04$hrUNXSzE2X9VVXARz3EVceTHgeVMrvTL3yl95Cin4tYg9wMKQsmCG\n";
 
 /// A running registry server; killed, and its content deleted, when dropped.
 pub struct Registry {
@@ -23,8 +28,34 @@ impl Registry {
 
     /// `more` is appended to the server's configuration: authentication, a proxy.
     pub fn start_with(more: &str) -> Self {
+        let registry = Self::serve(Vec::new(), free_address(), more);
+        super::poll(Duration::from_secs(120), "the registry answers", || {
+            registry.answers()
+        });
+        registry
+    }
+
+    /// On the host of a network of the test's own, where port 5000 is free; with one user, `sailor` with the password
+    /// `secret`.
+    pub fn start_in(network: &Network) -> Self {
+        let folder = short_folder(std::path::Path::new("/var/tmp"), "proa-users-");
+        let users = folder.join("users");
+        fs::write(&users, USERS).expect("the folder is new");
+        let auth = format!(
+            "auth: {{htpasswd: {{realm: test, path: {}}}}}\n",
+            users.display()
+        );
+        let registry = Self::serve(network.prefix(), "127.0.0.1:5000".to_owned(), &auth);
+        super::poll(Duration::from_secs(120), "the registry answers", || {
+            let url = format!("http://{}/v2/", registry.address);
+            run(network.host("curl").args(["--silent", &url])).code == 0
+        });
+        fs::remove_dir_all(folder).expect("it was read");
+        registry
+    }
+
+    fn serve(before: Vec<String>, address: String, more: &str) -> Self {
         let folder = short_folder(std::path::Path::new("/var/tmp"), "proa-registry-");
-        let address = free_address();
         let config = folder.join("config.yml");
         let text = format!(
             "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {}/content}}, delete: {{enabled: true}}}}\nhttp: {{addr: '{address}', secret: only-a-test}}\n{more}",
@@ -32,24 +63,20 @@ impl Registry {
         );
         fs::write(&config, text).expect("the folder is new");
         let log = fs::File::create(folder.join("log")).expect("the folder is new");
-        let child = peer("docker-registry")
-            .arg("serve")
-            .arg(&config)
+        let mut server = peer("docker-registry");
+        server.arg("serve").arg(&config);
+        let child = behind(before, server)
             .env("OTEL_TRACES_EXPORTER", "none")
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file can be shared"))
             .stderr(log)
             .spawn()
             .expect("docker-registry starts");
-        let registry = Self {
+        Self {
             child,
             folder,
             address,
-        };
-        super::poll(Duration::from_secs(120), "the registry answers", || {
-            registry.answers()
-        });
-        registry
+        }
     }
 
     /// `127.0.0.1:PORT`, as it stands before an image's name.

@@ -82,6 +82,12 @@ pub(crate) struct ServeArguments {
     /// The log driver of containers that name none.
     #[arg(long, value_name = "DRIVER")]
     pub log_driver: Option<String>,
+    /// Take away images that no container was made of for so many days.
+    #[arg(long, value_name = "DAYS")]
+    pub image_keep_days: Option<f64>,
+    /// Take away the longest unused images while all layers take more gigabytes.
+    #[arg(long, value_name = "GB")]
+    pub image_keep_gigabytes: Option<f64>,
     /// Put no rule that lets packets of our networks pass into Docker's, ufw's or firewalld's
     #[arg(long)]
     pub leave_firewalls: bool,

@@ -14,6 +14,7 @@ mod init;
 mod install;
 mod listen;
 mod log;
+mod metrics;
 mod oci;
 mod routes;
 mod serve;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proa_engine::Engine;
+use proa_engine::Keeping;
 use proa_engine::images::Store;
 use proa_protocol::LogConfig;
 use proa_runtime::keeper;
@@ -115,6 +116,11 @@ async fn serve(
             config: Some(settings.log_opts.clone()),
         },
         foreign_firewalls: !settings.leave_firewalls,
+        sockets: settings
+            .hosts
+            .iter()
+            .filter_map(|host| Some(host.strip_prefix("unix://")?.into()))
+            .collect(),
         start_limit: Duration::from_secs(arguments.start_limit),
         host_gateway: arguments.host_gateway_ip,
     };
@@ -124,6 +130,7 @@ async fn serve(
         accept(listener, &server, acceptor.clone())
             .map_err(|e| ServeError::System("listen at an inherited socket", e))?;
     }
+    tokio::spawn(collect_images(engine.clone(), keeping(&settings)));
     engine.serving()?;
     info!("serving the API at {}", settings.hosts.join(", "));
     // A signal ends this process only, and the keeper starts it again; the keeper's word ends the engine.
@@ -140,6 +147,39 @@ async fn serve(
     }
     engine.close().await;
     Ok(())
+}
+
+/// What the settings say of images that nobody uses. Nonsense, such as a negative number, means nothing.
+fn keeping(settings: &Settings) -> Keeping {
+    let days = |days: f64| Duration::try_from_secs_f64(days * 86_400.0).ok();
+    Keeping {
+        age: settings.image_keep_days.and_then(days),
+        bytes: settings
+            .image_keep_gigabytes
+            .map(|most| (most * 1e9) as u64),
+    }
+}
+
+/// How soon after the start, and how often, images are looked through.
+const FIRST_COLLECTION: Duration = Duration::from_secs(20);
+const COLLECTION: Duration = Duration::from_secs(600);
+
+/// Takes away images that need not stay, for as long as the engine runs.
+async fn collect_images(engine: Arc<Engine>, keep: Keeping) {
+    if keep == Keeping::default() {
+        return;
+    }
+    let mut wait = FIRST_COLLECTION;
+    loop {
+        tokio::time::sleep(wait).await;
+        wait = COLLECTION;
+        let engine = engine.clone();
+        match tokio::task::spawn_blocking(move || engine.collect_images(keep)).await {
+            Ok(Ok(gone)) => info!("took away {gone} unused images"),
+            Ok(Err(error)) => warn!("take away unused images: {}", error.told()),
+            Err(error) => warn!("take away unused images: {error}"),
+        }
+    }
 }
 
 /// Opens the images, with the settings about registries.

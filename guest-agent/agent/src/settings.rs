@@ -12,7 +12,7 @@ use crate::cli::ServeArguments;
 const DEFAULT: &str = "/etc/proa/agent.json";
 
 /// What can be set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub(crate) struct Settings {
     /// Where to listen.
@@ -29,6 +29,10 @@ pub(crate) struct Settings {
     pub log_driver: Option<String>,
     /// Its options.
     pub log_opts: BTreeMap<String, String>,
+    /// Images that no container was made of for so many days are taken away.
+    pub image_keep_days: Option<f64>,
+    /// The longest unused images are taken away while layers take more gigabytes.
+    pub image_keep_gigabytes: Option<f64>,
     /// Other firewalls on this host get no rule that lets packets of our networks pass.
     pub leave_firewalls: bool,
     /// Demand certificates of clients that come by TCP.
@@ -87,6 +91,8 @@ impl Settings {
                 .ok_or_else(|| BadSettings::LogOption(option.clone()))?;
             self.log_opts.insert(key.to_owned(), value.to_owned());
         }
+        self.image_keep_days = said.image_keep_days.or(self.image_keep_days);
+        self.image_keep_gigabytes = said.image_keep_gigabytes.or(self.image_keep_gigabytes);
         self.leave_firewalls |= said.leave_firewalls;
         self.tlsverify |= said.tlsverify;
         self.tlscacert = said.tlscacert.or(self.tlscacert);

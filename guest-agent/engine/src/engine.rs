@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     io,
     os::fd::OwnedFd,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -55,6 +55,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Whether other firewalls on this host get a rule that lets packets of its networks pass.
     pub foreign_firewalls: bool,
+    /// The unix sockets at which its API is served.
+    pub sockets: Vec<PathBuf>,
     /// How long a start may take from the moment on that everything for it is decided.
     pub start_limit: Duration,
     /// What `host-gateway` stands for where it is not the engine's own host: in a machine, the computer around it.
@@ -78,6 +80,8 @@ pub struct Engine {
     pub(crate) spares: Spares,
     /// Ids of containers whose monitors have ended, and what they left is cleared.
     pub(crate) monitors_ended: broadcast::Sender<String>,
+    /// When images were last used.
+    pub(crate) image_uses: crate::image::Uses,
     stop: watch::Sender<bool>,
     going_down: AtomicBool,
 }
@@ -106,10 +110,11 @@ impl Engine {
             volumes: Volumes::open(paths.volumes(), db.clone(), &stored.volumes)?,
             keeper,
             networks,
-            events: Events::default(),
+            events: Events::open(paths.events()),
             containers: Registry::default(),
             execs: Execs::default(),
             monitors_ended: broadcast::channel(64).0,
+            image_uses: crate::image::Uses::default(),
             stop: watch::channel(false).0,
             going_down: AtomicBool::new(false),
             spares,
@@ -127,6 +132,15 @@ impl Engine {
     /// Where it lives.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// What a container gets that asks for Docker's socket: this engine's, whether or not there is such a file on the
+    /// host. Tools that look after containers from inside of one (Testcontainers' Ryuk, Portainer) ask for it.
+    pub(crate) fn socket_for<'a>(&'a self, asked: &'a Path) -> &'a Path {
+        let dockers = ["/var/run/docker.sock", "/run/docker.sock"];
+        let own = self.config.sockets.first();
+        own.filter(|_| dockers.iter().any(|docker| asked == Path::new(docker)))
+            .map_or(asked, PathBuf::as_path)
     }
 
     /// The images its containers are made of.

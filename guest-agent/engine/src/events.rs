@@ -1,8 +1,14 @@
 //! What happens, told to whoever listens; the last of it is kept for those who ask later.
 
+mod journal;
+
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use futures_util::{
@@ -13,10 +19,11 @@ use jiff::Timestamp;
 use proa_protocol::{Event, EventActor, TextMap, timestamp};
 use tokio::sync::broadcast;
 
+use self::journal::Journal;
 use crate::{Engine, Error, Filters, Result, clock};
 
-/// As many as Docker keeps.
-const KEPT: usize = 256;
+/// How many are kept; Docker keeps 256.
+const KEPT: usize = 1024;
 
 /// How many a slow listener may be behind before it misses some.
 const BACKLOG: usize = 4096;
@@ -54,27 +61,60 @@ pub struct EventOptions {
 /// The engine's events.
 pub(crate) struct Events {
     live: broadcast::Sender<Arc<Event>>,
-    kept: Mutex<VecDeque<Arc<Event>>>,
+    kept: Mutex<Kept>,
+    told: AtomicU64,
+}
+
+/// The latest events, in memory and in a file that the next process of this engine reads.
+#[derive(Default)]
+struct Kept {
+    latest: VecDeque<Arc<Event>>,
+    file: Option<Journal>,
 }
 
 impl Default for Events {
     fn default() -> Self {
-        Events {
-            live: broadcast::channel(BACKLOG).0,
-            kept: Mutex::default(),
-        }
+        Self::with(Kept::default())
     }
 }
 
 impl Events {
+    /// With what an earlier process of this engine told, as far as `file` has it.
+    pub(crate) fn open(file: PathBuf) -> Self {
+        let mut latest = Journal::read(&file);
+        latest.drain(..latest.len().saturating_sub(KEPT));
+        Self::with(Kept {
+            file: Journal::open(file, &latest),
+            latest,
+        })
+    }
+
+    fn with(kept: Kept) -> Self {
+        Events {
+            live: broadcast::channel(BACKLOG).0,
+            kept: Mutex::new(kept),
+            told: AtomicU64::new(0),
+        }
+    }
+
+    /// How many were told by this process.
+    pub(crate) fn count(&self) -> u64 {
+        self.told.load(Ordering::Relaxed)
+    }
+
     /// Tells one event.
     pub(crate) fn tell(&self, kind: &str, action: &str, id: &str, attributes: TextMap) {
         let event = Arc::new(document(kind, action, id, attributes, clock::now()));
+        self.told.fetch_add(1, Ordering::Relaxed);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() == KEPT {
-            kept.pop_front();
+        let Kept { latest, file } = &mut *kept;
+        if latest.len() == KEPT {
+            latest.pop_front();
         }
-        kept.push_back(Arc::clone(&event));
+        latest.push_back(Arc::clone(&event));
+        if let Some(file) = file {
+            file.add(&event, latest);
+        }
         // Sent under the lock, so that a new listener sees each event once. Nobody may be listening.
         let _ = self.live.send(event);
     }
@@ -82,7 +122,7 @@ impl Events {
     /// The kept ones, and those to come.
     fn listen(&self) -> (Vec<Arc<Event>>, broadcast::Receiver<Arc<Event>>) {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        (kept.iter().cloned().collect(), self.live.subscribe())
+        (kept.latest.iter().cloned().collect(), self.live.subscribe())
     }
 }
 
@@ -272,10 +312,10 @@ mod tests {
     #[test]
     fn only_the_last_events_are_kept() {
         let events = Events::default();
-        for number in 0..300 {
+        for number in 0..1100 {
             events.tell("container", "start", &number.to_string(), TextMap::new());
         }
         let (kept, _) = events.listen();
-        assert_eq!((kept.len(), kept[0].id.as_str()), (KEPT, "44"));
+        assert_eq!((kept.len(), kept[0].id.as_str()), (KEPT, "76"));
     }
 }

@@ -227,7 +227,8 @@ impl Exec {
 
     /// Sets the size of its terminal.
     pub async fn resize(&self, height: u16, width: u16) -> Result<()> {
-        let not_running = || Error::bad(format!("exec {} is not running", self.id()));
+        let not_running =
+            || Error::not_found(format!("process does not exist {}: not found", self.id()));
         // A client may ask while the start is under way.
         let mut progress = self.0.progress.subscribe();
         let started = progress.wait_for(|progress| *progress != Progress::Starting);
@@ -332,6 +333,7 @@ fn write(folder: &Path, record: &Record) -> std::io::Result<()> {
 fn words(body: &ExecCreateBody) -> String {
     body.cmd
         .as_ref()
-        .map(|Words(words)| words.join(" "))
+        .and_then(|Words(words)| words.split_first())
+        .map(|(program, arguments)| format!("{program} {}", arguments.join(" ")))
         .unwrap_or_default()
 }

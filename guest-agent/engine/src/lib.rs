@@ -44,7 +44,7 @@ pub use container::ListOptions;
 pub use engine::{Config, Engine};
 pub use error::{Error, Kind, Result};
 pub use exec::Exec;
-pub use image::ImageSource;
+pub use image::{ImageSource, Keeping};
 pub use network::settings::{clear_networks, in_other_firewalls};
 /// Where images live: its values appear in this crate's functions.
 pub use proa_images as images;

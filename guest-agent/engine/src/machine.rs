@@ -129,6 +129,8 @@ impl Engine {
             }
             Ok(node(path, &metadata).into_iter().collect())
         };
+        spec::devices::check_requests(host.device_requests.as_deref().unwrap_or_default())
+            .map_err(|error| Error::internal(error.to_string()))?;
         spec::devices::grant(host.devices.as_deref().unwrap_or_default(), &look)
             .map_err(|error| Error::internal(error.to_string()))
     }

@@ -28,6 +28,11 @@ impl Paths {
         }
     }
 
+    /// What happened lately.
+    pub(crate) fn events(&self) -> PathBuf {
+        self.run.join("events")
+    }
+
     pub(crate) fn state_db(&self) -> PathBuf {
         self.root.join("state.db")
     }

@@ -72,6 +72,7 @@ impl Registry {
             line,
             engine: Arc::downgrade(engine),
             health: Mutex::default(),
+            readiness: Mutex::default(),
         });
         let ids = shared.line.published.borrow().definition.ids;
         let mut entries = lock(&self.0);

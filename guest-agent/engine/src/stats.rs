@@ -90,6 +90,7 @@ pub(crate) fn document(
     before: Option<&Sample>,
 ) -> ContainerStats {
     ContainerStats {
+        os_type: "linux".to_owned(),
         read: timestamp::document(now.at),
         preread: before.map_or_else(
             || timestamp::NEVER.to_owned(),
@@ -110,6 +111,7 @@ pub(crate) fn stopped(subject: Subject<'_>) -> ContainerStats {
     ContainerStats {
         name: subject.name.to_owned(),
         id: subject.id.to_owned(),
+        os_type: "linux".to_owned(),
         read: timestamp::NEVER.to_owned(),
         preread: timestamp::NEVER.to_owned(),
         ..ContainerStats::default()

@@ -33,5 +33,6 @@ mod sys;
 pub mod tcp;
 pub mod terminal;
 pub mod tree;
+pub mod unix;
 pub mod user;
 pub mod vsock;

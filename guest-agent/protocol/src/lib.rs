@@ -19,6 +19,7 @@ pub mod filters;
 pub mod proa;
 pub mod progress;
 pub mod query;
+pub mod shape;
 pub mod stream;
 pub mod timestamp;
 pub mod tunnel;
@@ -31,7 +32,7 @@ pub use filters::{BadFilter, Filters};
 pub use query::{BadQuery, Query};
 
 /// The version of the Docker Engine API that we speak.
-pub const API_VERSION: ApiVersion = ApiVersion(51);
+pub const API_VERSION: ApiVersion = ApiVersion(53);
 /// The oldest version that a client may ask for.
 pub const MIN_API_VERSION: ApiVersion = ApiVersion(24);
 

@@ -51,6 +51,7 @@ const HEADINGS: &[(&str, &str)] = &[
     ("RunningFor", "CREATED"),
     ("Ports", "PORTS"),
     ("State", "STATE"),
+    ("Ready", "READY IN"),
     ("Status", "STATUS"),
     ("Size", "SIZE"),
     ("Names", "NAMES"),
@@ -120,6 +121,7 @@ struct Summary {
     size_root_fs: Option<u64>,
     network_settings: Option<Networks>,
     mounts: Option<Vec<Mount>>,
+    proa: Value,
 }
 
 #[derive(Deserialize, Default)]
@@ -148,6 +150,12 @@ struct Port {
 }
 
 impl Summary {
+    /// How long the container took until it was healthy, or listened; nothing if that is not known.
+    fn ready(&self) -> String {
+        let took = self.proa["Readiness"]["Milliseconds"].as_u64();
+        took.map(|took| format!("{took} ms")).unwrap_or_default()
+    }
+
     fn id(&self, whole: bool) -> String {
         if whole {
             self.id.clone()
@@ -187,6 +195,7 @@ impl Summary {
             ("RunningFor", ago::since(self.created, now)),
             ("Size", self.size()),
             ("State", self.state.clone()),
+            ("Ready", self.ready()),
             ("Status", self.status.clone()),
         ])
     }

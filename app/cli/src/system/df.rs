@@ -68,7 +68,8 @@ impl Act for Df {
     async fn act(self, session: &Session) -> Result<Exit, Failure> {
         let usage: Usage = session
             .engine()?
-            .ask(Request::get(&["system", "df"]))
+            // The last version that lists everything; later ones only add up.
+            .ask(Request::get(&["v1.51", "system", "df"]))
             .await?;
         if self.verbose {
             output::write(usage.spelled(Timestamp::now()).as_bytes())?;

@@ -8,12 +8,14 @@ use proa_engine::container::attach::AttachOptions;
 use proa_engine::container::{
     LogOptions, RemoveOptions, Started, StopOptions, Stopped, WaitCondition,
 };
+use proa_protocol::shape::{self, Shape};
 use proa_protocol::{ContainerConfig, ContainerCreateBody, ContainerUpdateBody, ExecCreateBody};
 
 use super::archive;
 use crate::hello;
 use crate::server::{
     self, Answer, ApiError, Call, MULTIPLEXED, RAW, call::bad_json, hijack, json, no_content,
+    shaped,
 };
 
 /// Picks the verb.
@@ -25,7 +27,7 @@ pub(super) async fn answer(method: &Method, path: &[&str], call: Call) -> Answer
         ("DELETE", [id]) => remove(id, &call).await,
         ("GET", [id, verb]) => read(id, verb, call).await,
         ("POST", [id, verb]) => change(id, verb, call).await,
-        ("GET", [_, "attach", "ws"]) => Err(ApiError::not_here("attaching over a web socket")),
+        ("GET", [id, "attach", "ws"]) => attach_web_socket(id, call).await,
         ("HEAD", [id, "archive"]) => archive::stat(id, &call).await,
         ("PUT", [id, "archive"]) => archive::put(id, call).await,
         _ => Err(ApiError::no_such_page()),
@@ -76,7 +78,8 @@ async fn list(call: Call) -> Answer {
         size: call.query.truth("size"),
         filters: call.filters()?,
     };
-    json(StatusCode::OK, &call.engine().list(options).await?)
+    let list = call.engine().list(options).await?;
+    shaped(&call, Shape::ContainerList, &list)
 }
 
 /// `POST /containers/create`
@@ -192,16 +195,28 @@ fn wait(id: &str, call: &Call) -> Answer {
 
 /// `POST /containers/{id}/attach`
 async fn attach(id: &str, call: Call) -> Answer {
-    let options = AttachOptions {
+    let options = attach_options(&call);
+    let attached = call.engine().container(id)?.attach(options).await?;
+    hijack(call, attached)
+}
+
+/// `GET /containers/{id}/attach/ws`
+async fn attach_web_socket(id: &str, call: Call) -> Answer {
+    let container = call.engine().container(id)?;
+    let key = server::web_socket_key(&call)?;
+    let attached = container.attach(attach_options(&call)).await?;
+    server::web_socket(call, &key, attached)
+}
+
+fn attach_options(call: &Call) -> AttachOptions {
+    AttachOptions {
         stdin: call.query.truth("stdin"),
         stdout: call.query.truth("stdout"),
         stderr: call.query.truth("stderr"),
         logs: call.query.truth("logs"),
         stream: call.query.truth("stream"),
         detach_keys: call.wish("detachKeys"),
-    };
-    let attached = call.engine().container(id)?.attach(options).await?;
-    hijack(call, attached)
+    }
 }
 
 /// `POST /containers/{id}/resize?h=…&w=…`
@@ -272,14 +287,31 @@ async fn prune(call: Call) -> Answer {
 
 /// `GET /containers/{id}/json`
 async fn inspect(id: &str, call: &Call) -> Answer {
-    json(
-        StatusCode::OK,
-        &call
-            .engine()
-            .container(id)?
-            .inspect(call.query.truth("size"))
-            .await?,
-    )
+    let container = call.engine().container(id)?;
+    let mut document = container.inspect(call.query.truth("size")).await?;
+    if !call.speaks(45) {
+        // The short id was an alias until then.
+        let short = document.id.get(..12).unwrap_or_default().to_owned();
+        let networks = document.network_settings.networks.iter_mut().flatten();
+        for (_, place) in networks.filter(|(name, _)| name.as_str() != "bridge") {
+            if place.dns_names.is_some() {
+                place.aliases.get_or_insert_default().push(short.clone());
+            }
+        }
+    }
+    if !call.speaks(52) {
+        return shaped(call, Shape::Container, &document);
+    }
+    let mut document = server::value(&document)?;
+    shape::fit(&mut document, Shape::Container, call.version);
+    if document["Config"]["OnBuild"]
+        .as_array()
+        .is_none_or(Vec::is_empty)
+        && let Some(config) = document["Config"].as_object_mut()
+    {
+        config.remove("OnBuild");
+    }
+    json(StatusCode::OK, &document)
 }
 
 /// `GET /containers/{id}/top`
@@ -333,14 +365,20 @@ async fn logs(id: &str, call: &Call) -> Answer {
 async fn stats(id: &str, call: &Call) -> Answer {
     let container = call.engine().container(id)?;
     if !call.query.truth_or("stream", true) {
-        return json(
-            StatusCode::OK,
-            &container.stats(call.query.truth("one-shot")).await?,
-        );
+        let one_shot = call.speaks(41) && call.query.truth("one-shot");
+        return shaped(call, Shape::Stats, &container.stats(one_shot).await?);
     }
-    let documents = container.stats_stream()?.map(|document| {
+    let version = call.version;
+    let fits = shape::fits(Shape::Stats, version);
+    let documents = container.stats_stream()?.map(move |document| {
         let document = document.map_err(|e| std::io::Error::other(e.told()))?;
-        let mut line = serde_json::to_vec(&document)?;
+        let mut line = if fits {
+            serde_json::to_vec(&document)?
+        } else {
+            let mut document = serde_json::to_value(&document)?;
+            shape::fit(&mut document, Shape::Stats, version);
+            serde_json::to_vec(&document)?
+        };
         line.push(b'\n');
         Ok(Bytes::from(line))
     });

@@ -5,9 +5,10 @@ use proa_engine::ImageSource;
 use proa_engine::images::changes;
 use proa_protocol::ContainerConfig;
 use proa_protocol::progress::Progress;
+use proa_protocol::shape::{self, Shape};
 
 use crate::hello;
-use crate::server::{self, Answer, ApiError, Call, Lines, json, pipe};
+use crate::server::{self, Answer, ApiError, Call, Lines, json, pipe, shaped};
 
 /// Picks the verb.
 pub(super) async fn answer(method: &Method, path: &[&str], call: Call) -> Answer {
@@ -54,7 +55,7 @@ async fn list(call: &Call) -> Answer {
             line.virtual_size = line.size;
         }
     }
-    json(StatusCode::OK, &list)
+    shaped(call, Shape::ImageList, &list)
 }
 
 /// `GET /images/{name}/json`
@@ -63,15 +64,27 @@ fn inspect(name: &str, call: &Call) -> Answer {
     if !call.speaks(44) {
         document.virtual_size = document.size;
     }
-    if call.speaks(50) {
-        return json(StatusCode::OK, &document);
+    if !call.speaks(45) {
+        document.container_config = Some(ContainerConfig::default());
     }
-    // Until then an image's defaults were worded as a container's configuration, empty fields and all.
-    let unwritable = |e: serde_json::Error| ApiError::internal(format!("write the answer: {e}"));
-    let mut document = serde_json::to_value(document).map_err(unwritable)?;
-    let config: ContainerConfig =
-        serde_json::from_value(document["Config"].take()).map_err(unwritable)?;
-    document["Config"] = serde_json::to_value(config).map_err(unwritable)?;
+    let config = document.config.take();
+    let mut document = server::value(&document)?;
+    shape::fit(&mut document, Shape::Image, call.version);
+    document["Config"] = server::value(&config)?;
+    if !call.speaks(50) {
+        // Until then an image's defaults were worded as a container's configuration, empty fields and all.
+        let unwritable =
+            |e: serde_json::Error| ApiError::internal(format!("write the answer: {e}"));
+        let config: ContainerConfig =
+            serde_json::from_value(document["Config"].take()).map_err(unwritable)?;
+        document["Config"] = server::value(&config)?;
+    }
+    if call.speaks(52)
+        && let Some(fields) = document.as_object_mut()
+    {
+        let old = ["Parent", "Comment", "DockerVersion", "Author"];
+        fields.retain(|name, value| !old.contains(&name.as_str()) || value != "");
+    }
     json(StatusCode::OK, &document)
 }
 
@@ -189,12 +202,16 @@ async fn load(call: Call) -> Answer {
     let engine = call.engine().clone();
     let body = pipe::reader(call.pieces());
     let load = |lines: Lines| async move {
+        let told = lines.clone();
         let say = move |line: Progress| {
             if !quiet || line.detail.is_none() {
-                lines.put(&line);
+                told.put(&line);
             }
         };
-        blocking(move || engine.image_load(body, say)).await??;
+        // Docker has answered by the time it reads the archive: what is wrong with it is the stream's last line.
+        if let Err(refused) = blocking(move || engine.image_load(body, say)).await? {
+            lines.put(&Progress::failed(ApiError::from(refused).message));
+        }
         Ok(())
     };
     Lines::answer(load).await

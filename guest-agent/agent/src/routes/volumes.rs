@@ -9,12 +9,7 @@ use crate::server::{Answer, ApiError, Call, json, no_content};
 pub(super) async fn answer(method: &Method, path: &[&str], call: Call) -> Answer {
     match (method.as_str(), path) {
         ("GET", []) => {
-            let filters = call.filters().map_err(|e| {
-                ApiError::new(
-                    e.status,
-                    format!("error reading volume filters: {}", e.message),
-                )
-            })?;
+            let filters = call.filters()?;
             json(StatusCode::OK, &call.engine().volume_list(&filters)?)
         }
         ("POST", ["create"]) => create(call).await,

@@ -13,6 +13,9 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
+use proa_protocol::shape::{self, Shape};
+
+use super::Call;
 use super::body::Body;
 use super::error::ApiError;
 
@@ -29,6 +32,21 @@ pub(crate) fn json<T: Serialize>(status: StatusCode, document: &T) -> Answer {
         "application/json",
         Body::Whole(Some(bytes.into())),
     ))
+}
+
+/// A document in the shape that the client's version gives it.
+pub(crate) fn shaped<T: Serialize>(call: &Call, shape: Shape, document: &T) -> Answer {
+    if shape::fits(shape, call.version) {
+        return json(StatusCode::OK, document);
+    }
+    let mut document = value(document)?;
+    shape::fit(&mut document, shape, call.version);
+    json(StatusCode::OK, &document)
+}
+
+/// A document that is changed before it is sent.
+pub(crate) fn value<T: Serialize>(document: &T) -> Result<serde_json::Value, ApiError> {
+    serde_json::to_value(document).map_err(|e| ApiError::internal(format!("write the answer: {e}")))
 }
 
 /// Nothing but a status.

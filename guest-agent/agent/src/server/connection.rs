@@ -259,12 +259,12 @@ mod tests {
     #[test]
     fn the_version_comes_off_the_path() {
         check("/v1.41/containers/json", "1.41 /containers/json");
-        check("/containers/json", "1.51 /containers/json");
+        check("/containers/json", "1.53 /containers/json");
         check("/v1.24/_ping", "1.24 /_ping");
-        check("/volumes/v1", "1.51 /volumes/v1");
+        check("/volumes/v1", "1.53 /volumes/v1");
         check(
             "/v1.99/info",
-            "client version 1.99 is too new. Maximum supported API version is 1.51",
+            "client version 1.99 is too new. Maximum supported API version is 1.53",
         );
         check(
             "/v1.10/info",

@@ -9,14 +9,18 @@ mod framed;
 mod hijack;
 mod lines;
 pub(crate) mod pipe;
+mod socket;
 mod upgrade;
 
-pub(crate) use answer::{Answer, accepted, json, no_content, status, stream, text};
+pub(crate) use answer::{
+    Answer, accepted, bytes, json, no_content, shaped, status, stream, text, value,
+};
 pub(crate) use body::Body;
 pub(crate) use call::Call;
 pub(crate) use error::ApiError;
 pub(crate) use hijack::{MULTIPLEXED, RAW, hijack};
 pub(crate) use lines::Lines;
+pub(crate) use socket::{key as web_socket_key, web_socket};
 pub(crate) use upgrade::{Reader, Upgrade, Writer};
 
 use std::sync::Arc;

@@ -3,12 +3,14 @@
 
 use std::io;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::header::{CONNECTION, HeaderValue, UPGRADE};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use proa_kernel::unix::unread_by_peer;
 use proa_protocol::stream::frame;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::UnixStream;
@@ -69,7 +71,7 @@ impl Upgrade {
     /// Both directions, once the answer was sent.
     pub(crate) async fn streams(self) -> Result<(Reader, Writer), hyper::Error> {
         let framed = self.framed && !self.own_frames;
-        let (reader, writer) = halves(self.connection.await?);
+        let (reader, writer) = halves(self.connection.await?).await;
         Ok(if framed {
             let reader: Reader = Box::pin(FramedReader::new(reader));
             let writer: Writer = Box::pin(FramedWriter::new(writer));
@@ -81,10 +83,12 @@ impl Upgrade {
 }
 
 /// Frees a unix socket of what HTTP wrapped around it.
-fn halves(connection: Upgraded) -> (Reader, Writer) {
+async fn halves(connection: Upgraded) -> (Reader, Writer) {
     match hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<UnixStream>>(connection) {
         Ok(parts) => {
-            let (from, to) = parts.io.into_inner().into_split();
+            let stream = parts.io.into_inner();
+            head_was_read(&stream).await;
+            let (from, to) = stream.into_split();
             (after(parts.read_buf, from), Box::pin(to))
         }
         Err(connection) => {
@@ -92,6 +96,22 @@ fn halves(connection: Upgraded) -> (Reader, Writer) {
             (Box::pin(from), Box::pin(to))
         }
     }
+}
+
+/// How long a client may take to read the head of an answer before its streams follow regardless.
+const HEAD_START: Duration = Duration::from_millis(500);
+
+/// Waits until the client has read the answer's head. Some (docker-py) read it through a buffer and what follows
+/// without: what comes together with the head would be lost to them, and processes here start that fast.
+async fn head_was_read(stream: &UnixStream) {
+    let read = async {
+        let mut pause = Duration::from_micros(50);
+        while unread_by_peer(stream).is_ok_and(|unread| unread > 0) {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(5));
+        }
+    };
+    let _ = tokio::time::timeout(HEAD_START, read).await;
 }
 
 /// `early`, which came with the head, and then the rest.

@@ -166,6 +166,7 @@ impl Engine {
 
     fn bring_to_life(self: &Arc<Self>, definition: Definition, history: History, hold: Hold) {
         let (id, name) = (definition.id.clone(), definition.name.clone());
+        self.image_uses.note(&definition.image);
         let beginning = Beginning {
             definition,
             state: State::Created(None),

@@ -87,6 +87,7 @@ impl Task {
         }
         self.tell_networks(engine, "disconnect", &running.place);
         self.tell_death(engine, &exit);
+        engine.tell_unmounts(&self.definition);
         engine.execs.lost(&self.definition.id);
         if again {
             self.schedule(&exit);

@@ -5,7 +5,8 @@ use std::{collections::VecDeque, time::Duration};
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use proa_protocol::{
-    ExecCreateBody, ExecStartBody, Health as Document, HealthcheckResult, Words, stream as frames,
+    ExecCreateBody, ExecStartBody, Health as Document, HealthSummary, HealthcheckResult, Words,
+    stream as frames,
 };
 use proa_runtime::client::{Request, Target};
 use tokio::time::{Instant, sleep, timeout};
@@ -59,6 +60,14 @@ impl Health {
     /// Docker's word for it.
     pub(crate) fn name(&self) -> &'static str {
         self.status.name()
+    }
+
+    /// For a list.
+    pub(crate) fn summary(&self) -> HealthSummary {
+        HealthSummary {
+            status: self.name().to_owned(),
+            failing_streak: self.failing,
+        }
     }
 
     pub(crate) fn document(&self) -> Document {
@@ -124,6 +133,11 @@ impl Check {
     }
 }
 
+/// Whether it has a health check at all.
+pub(super) fn is_checked(definition: &Definition) -> bool {
+    Check::of(definition).is_some()
+}
+
 /// Checks a container that has just been started, or found again, until it ends.
 pub(super) fn watch(container: &Container, definition: &Definition, running: &Running) {
     let Some(check) = Check::of(definition) else {
@@ -172,6 +186,9 @@ async fn check_until_the_end(container: Container, check: Check, running: Runnin
             .as_mut()
             .and_then(|health| health.note(&check, result, starting));
         if let Some(status) = changed {
+            if status == Status::Healthy {
+                super::readiness::healthy(&container, started);
+            }
             container.tell(&format!("health_status: {}", status.name()), &[]);
         }
     }

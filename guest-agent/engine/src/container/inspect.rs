@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use proa_protocol::{
     ContainerInspect, ContainerState, EndpointSettings, GraphDriver, IdMappings, MountPoint,
-    NetworkSettings, TextMap,
+    NetworkSettings, ProaFacts, TextMap,
 };
 
 use super::{
@@ -32,11 +32,18 @@ impl Container {
         let mut document = document(&engine, &seen);
         document.state.health = lock(&self.health).as_ref().map(Health::document);
         document.exec_ids = engine.execs.of(&self.id);
+        document.proa = self.facts();
         if size {
             let (own, root) = self.size().await?;
             (document.size_rw, document.size_root_fs) = (Some(own), Some(root));
         }
         Ok(document)
+    }
+
+    /// What is known beyond Docker's documents, if anything is.
+    pub(super) fn facts(&self) -> Option<ProaFacts> {
+        let readiness = lock(&self.readiness).document();
+        readiness.is_some().then_some(ProaFacts { readiness })
     }
 
     /// Bytes of its own changes, and of its whole root.

@@ -23,10 +23,10 @@ impl Container {
     }
 
     fn cannot_kill(&self, error: Error) -> Error {
-        let name = self.name();
+        let id = self.id();
         Error::new(
             error.kind(),
-            format!("cannot kill container: {name}: {}", error.told()),
+            format!("cannot kill container: {id}: {}", error.told()),
         )
     }
 

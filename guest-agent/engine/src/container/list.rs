@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use proa_protocol::{ContainerSummary, SummaryHostConfig, SummaryNetworkSettings};
+use proa_protocol::{
+    ContainerSummary, EndpointSettings, HealthSummary, SummaryHostConfig, SummaryNetworkSettings,
+};
 use regex_lite::Regex;
 
 use super::{
@@ -77,6 +79,8 @@ impl Engine {
         for (container, seen) in found {
             let mut summary = summary(self, &seen);
             summary.status += &health_note(&container, &seen);
+            summary.health = health_of(&container);
+            summary.proa = container.facts();
             if options.size {
                 (summary.size_rw, summary.size_root_fs) = container.size().await?;
             }
@@ -295,7 +299,7 @@ fn summary(engine: &Engine, seen: &Published) -> ContainerSummary {
             annotations: definition.host.annotations.clone(),
         },
         network_settings: SummaryNetworkSettings {
-            networks: Some(inspect::networks(engine, seen)),
+            networks: Some(places(engine, seen)),
         },
         mounts: inspect::mount_points(definition),
         ports: inspect::published(seen)
@@ -303,6 +307,24 @@ fn summary(engine: &Engine, seen: &Published) -> ContainerSummary {
             .unwrap_or_default(),
         ..ContainerSummary::default()
     }
+}
+
+/// `none` where nothing is checked.
+fn health_of(container: &Container) -> HealthSummary {
+    let health = lock(&container.health);
+    health
+        .as_ref()
+        .map_or_else(HealthSummary::none, Health::summary)
+}
+
+/// The places of a container in its networks without their names, which Docker tells when it is asked for one
+/// container.
+fn places(engine: &Engine, seen: &Published) -> BTreeMap<String, EndpointSettings> {
+    let mut places = inspect::networks(engine, seen);
+    for place in places.values_mut() {
+        (place.aliases, place.dns_names) = (None, None);
+    }
+    places
 }
 
 /// What stands behind the time a container with health checks is up.

@@ -26,6 +26,7 @@ mod mounts;
 mod network;
 mod pause;
 mod prune;
+mod readiness;
 mod remove;
 mod rename;
 pub(crate) mod reopen;
@@ -74,6 +75,8 @@ pub struct Shared {
     pub(crate) engine: Weak<Engine>,
     /// What its health checks found in this run, if it has any.
     pub(crate) health: Mutex<Option<health::Health>>,
+    /// How long its latest start took.
+    pub(crate) readiness: Mutex<readiness::Measured>,
 }
 
 impl Deref for Container {

@@ -117,7 +117,7 @@ async fn resolve_one(
             create,
             ..
         } => {
-            if !create && !Path::new(&source).exists() {
+            if !create && !engine.socket_for(Path::new(&source)).exists() {
                 return Err(Error::bad(format!(
                     "invalid mount config for type \"bind\": bind source path does not exist: {source}"
                 )));
@@ -260,6 +260,7 @@ fn ready_one(engine: &Engine, mount: &Mounted) -> Result<MountPoint> {
             create,
             ..
         } => {
+            let source = engine.socket_for(source);
             let attempt = || {
                 format!(
                     "error while creating mount source path '{}': mkdir {0}",
@@ -269,7 +270,12 @@ fn ready_one(engine: &Engine, mount: &Mounted) -> Result<MountPoint> {
             if *create && !source.exists() {
                 std::fs::create_dir_all(source).context(attempt)?;
             }
-            path(source.clone(), propagation, *recursive, *writable_beneath)
+            path(
+                source.to_owned(),
+                propagation,
+                *recursive,
+                *writable_beneath,
+            )
         }
         Source::Volume { name, subpath, .. } => {
             let data = engine.volumes.make_ready(name)?;
@@ -338,6 +344,38 @@ fn beneath(directories: &[PathBuf], inner: &str, name: &str) -> Result<Found> {
             "cannot access path {inner}: no such file or directory in {name}"
         ))
     })
+}
+
+impl Engine {
+    /// Tells that a container's volumes are mounted in it.
+    pub(super) fn tell_mounts(&self, definition: &Definition) {
+        for mount in &definition.mounts {
+            if let Source::Volume { name, .. } = &mount.what {
+                let attributes = [
+                    ("container", definition.id.to_string()),
+                    ("destination", mount.target.clone()),
+                    ("driver", "local".to_owned()),
+                    ("propagation", String::new()),
+                    ("read/write", (!mount.read_only).to_string()),
+                ];
+                let attributes = attributes.map(|(key, value)| (key.to_owned(), value));
+                self.events.tell("volume", "mount", name, attributes.into());
+            }
+        }
+    }
+
+    /// Tells that they no longer are.
+    pub(super) fn tell_unmounts(&self, definition: &Definition) {
+        for (name, _) in definition.volumes() {
+            let attributes = [
+                ("container", definition.id.to_string()),
+                ("driver", "local".to_owned()),
+            ];
+            let attributes = attributes.map(|(key, value)| (key.to_owned(), value));
+            self.events
+                .tell("volume", "unmount", name, attributes.into());
+        }
+    }
 }
 
 /// Undoes what [`resolve`] made.

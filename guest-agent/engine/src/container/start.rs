@@ -143,7 +143,11 @@ impl Task {
 
     async fn launched(&mut self, engine: &Arc<Engine>, running: Running) -> Result<()> {
         self.watch_health(engine, &running);
+        if let Ok(container) = engine.container(self.id()) {
+            super::readiness::watch(&container, &self.definition, &running);
+        }
         self.history.running = Some(running.started);
+        engine.tell_mounts(&self.definition);
         self.tell_networks(engine, "connect", &running.place);
         self.enter(State::Running(running));
         self.tell(engine, "start", &[]);

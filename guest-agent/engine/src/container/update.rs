@@ -55,7 +55,9 @@ impl Task {
             .map_err(cannot)?;
         self.redefine(engine, definition).await?;
         self.tell(engine, "update", &[]);
-        Ok(ContainerUpdateResponse { warnings })
+        Ok(ContainerUpdateResponse {
+            warnings: (!warnings.is_empty()).then_some(warnings),
+        })
     }
 
     /// Puts limits in force, if it runs.

@@ -149,6 +149,10 @@ impl Exec {
     ) -> Result<(tokio::net::UnixStream, Option<std::os::fd::OwnedFd>)> {
         let container = &self.0.container;
         let engine = container.engine()?;
+        // Told first, as Docker does: the exec may have ended before its start is known here.
+        let command = words(&self.0.record.body);
+        let exec = ("execID", self.id().to_string());
+        container.tell(&format!("exec_start: {command}"), &[exec]);
         let plan = self.plan(&engine, running, &config)?;
         let (ours, theirs) = socket_pair()?;
         let launch = ExecLaunch {
@@ -159,7 +163,6 @@ impl Exec {
         };
         let wants_output = streams.stdout || streams.stderr;
         let attach = wants_output.then(|| theirs.as_fd());
-        let command = words(&self.0.record.body);
         match running.link.exec(&launch, attach).await? {
             Ok((Reply::ExecStarted { pid }, fd)) => {
                 self.0.progress.send_modify(|progress| {
@@ -168,10 +171,6 @@ impl Exec {
                         *progress = Progress::Running { pid };
                     }
                 });
-                container.tell(
-                    &format!("exec_start: {command}"),
-                    &[("execID", self.id().to_string())],
-                );
                 Ok((ours, fd))
             }
             Ok((_, _)) => Err(Error::internal(

@@ -1,6 +1,7 @@
 //! Images as Docker's API shows them: the store's plain values as documents, and its verbs with the events they
 //! cause.
 
+mod collect;
 mod documents;
 mod transfer;
 
@@ -12,6 +13,8 @@ use proa_protocol::{
     ImageSearchResult, ImageSummary, TextMap,
 };
 
+pub use collect::Keeping;
+pub(crate) use collect::Uses;
 pub use transfer::ImageSource;
 pub(crate) use transfer::credentials;
 
@@ -161,9 +164,14 @@ impl Engine {
 
     /// Tells what a removal did, and words it.
     fn tell_removed(&self, removed: &[Removed]) -> Vec<ImageDeleted> {
+        let is_tag = |one: &Removed| matches!(one, Removed::Untagged { reference, .. } if !reference.familiar().contains('@'));
+        let tags = removed.iter().any(is_tag);
         let line = |removed: &Removed| match removed {
             Removed::Untagged { reference, image } => {
-                self.tell_image("untag", image, image.as_str());
+                // Digests that go with the last tag of their repository go in silence.
+                if !tags || !reference.familiar().contains('@') {
+                    self.tell_image("untag", image, image.as_str());
+                }
                 ImageDeleted {
                     untagged: reference.familiar(),
                     ..ImageDeleted::default()
@@ -182,6 +190,19 @@ impl Engine {
             },
         };
         removed.iter().map(line).collect()
+    }
+
+    /// An event between an image and its registry: the actor is the name that was asked for.
+    fn tell_reference(&self, action: &str, image: &Image, reference: &Reference) {
+        let actor = reference.familiar();
+        let name = actor.split('@').next().unwrap_or_default();
+        let name = match name.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => name,
+            _ => name,
+        };
+        let mut attributes = labels(image);
+        attributes.insert("name".to_owned(), name.to_owned());
+        self.tell("image", action, &actor, attributes);
     }
 
     /// An event of an image, with its name and its labels.

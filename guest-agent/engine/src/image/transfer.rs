@@ -62,8 +62,7 @@ impl Engine {
             .images()
             .pull(&reference, platform.as_ref(), credentials.as_ref(), told)
             .await?;
-        let name = reference.familiar();
-        self.tell_image("pull", pulled.image.id(), &name);
+        self.tell_reference("pull", &pulled.image, &reference);
         Ok(())
     }
 
@@ -90,7 +89,7 @@ impl Engine {
                 say(worded(progress));
             })
             .await?;
-        self.tell_image("push", image.id(), &reference.familiar());
+        self.tell_reference("push", &image, &reference);
         Ok(())
     }
 

@@ -44,7 +44,15 @@ impl Engine {
         body: NetworkDisconnectBody,
     ) -> Result<()> {
         let record = self.networks.find(wanted)?;
-        let container = self.container(&body.container)?;
+        let container = self.container(&body.container).map_err(|unknown| {
+            // Docker looks for an endpoint of that name, then.
+            let words = format!("endpoint {} not found", body.container);
+            if body.force {
+                Error::new(unknown.kind(), words)
+            } else {
+                unknown
+            }
+        })?;
         if record.driver == "host" {
             return Err(Error::bad(HOST));
         }

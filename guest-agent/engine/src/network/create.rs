@@ -133,7 +133,9 @@ fn check(body: &NetworkCreateBody) -> Result<()> {
         ));
     }
     if body.scope == "swarm" || body.ingress {
-        return forbidden("This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.".to_owned());
+        return forbidden(
+            "cannot create a swarm scoped network when swarm is not active".to_owned(),
+        );
     }
     if !matches!(body.scope.as_str(), "" | "local") {
         return forbidden(format!("invalid scope: {}", body.scope));

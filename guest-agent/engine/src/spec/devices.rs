@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use oci_spec::runtime::{
     LinuxDevice, LinuxDeviceBuilder, LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType,
 };
-use proa_protocol::models::{DeviceMapping, HostConfig};
+use proa_protocol::models::{DeviceMapping, DeviceRequest, HostConfig};
 
 use super::SpecError;
 
@@ -35,6 +35,19 @@ pub struct Granted {
     pub node: Node,
     /// Permissions for the device controller.
     pub access: String,
+}
+
+/// Requests for devices need a driver; there is none for any of them.
+pub fn check_requests(requests: &[DeviceRequest]) -> Result<(), SpecError> {
+    let Some(request) = requests.first() else {
+        return Ok(());
+    };
+    let of_one = |words: &Vec<String>| format!("[{}]", words.join(" "));
+    let capabilities: Vec<_> = request.capabilities.iter().flatten().map(of_one).collect();
+    Err(SpecError::NoDriver {
+        driver: request.driver.clone().unwrap_or_default(),
+        capabilities: format!("[{}]", capabilities.join(" ")),
+    })
 }
 
 /// Looks up what `--device` asks for. A directory stands for every node beneath it.

@@ -48,6 +48,14 @@ pub enum SpecError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A `--gpus`, or another request for devices, that no driver here can answer. Docker's words.
+    #[error("could not select device driver {driver:?} with capabilities: {capabilities}")]
+    NoDriver {
+        /// The driver that was named; often none.
+        driver: String,
+        /// What it was to be capable of, as Go prints lists of lists.
+        capabilities: String,
+    },
     /// A `--device-cgroup-rule` of unknown form.
     #[error("invalid device cgroup rule format: '{0}'")]
     DeviceRule(String),

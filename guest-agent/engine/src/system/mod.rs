@@ -1,6 +1,7 @@
 //! The engine about itself: version, what the machine can do, what takes room on its disk.
 
 mod host;
+pub mod usage;
 
 use std::collections::BTreeMap;
 
@@ -186,6 +187,17 @@ impl Engine {
             usage.build_cache = Some(Vec::new());
         }
         Ok(usage)
+    }
+
+    /// Tells that the cache of builds was pruned; nothing is in it as long as nothing is built.
+    pub fn tell_builder_prune(&self) {
+        let reclaimed = TextMap::from([("reclaimed".to_owned(), "0".to_owned())]);
+        self.tell("builder", "prune", "", reclaimed);
+    }
+
+    /// How many events were told since this process began.
+    pub fn events_told(&self) -> u64 {
+        self.events.count()
     }
 
     /// `POST /auth`: tries credentials at their registry.

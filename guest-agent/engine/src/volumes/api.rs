@@ -14,8 +14,7 @@ use crate::{Engine, Error, Result, error::Context};
 impl Engine {
     /// `GET /volumes`
     pub fn volume_list(&self, filters: &Filters) -> Result<VolumeList> {
-        let bad =
-            |e: proa_protocol::BadFilter| Error::bad(format!("error reading volume filters: {e}"));
+        let bad = |e: proa_protocol::BadFilter| Error::bad(e.to_string());
         filters
             .only(&["dangling", "driver", "label", "name"])
             .map_err(|e| Error::bad(e.to_string()))?;

@@ -287,10 +287,8 @@ pub(crate) async fn login(
             identity_token: String::new(),
         });
     }
-    let body = response.bytes().await.map_err(unreachable)?;
     Err(RegistryError::Unauthorized(format!(
-        "login attempt to {url} failed with status: {status}: {}",
-        Said::new(status.as_u16(), &body).text
+        "login attempt to {url} failed with status: {status}"
     )))
 }
 

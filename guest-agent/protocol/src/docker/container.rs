@@ -103,6 +103,32 @@ documents! {
         pub mounts: Vec<MountPoint>,
         pub config: ContainerConfig,
         pub network_settings: NetworkSettings,
+        /// What Docker has no word for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub proa: Option<ProaFacts>,
+    }
+
+    /// What this engine knows of a container beyond Docker's documents.
+    pub struct ProaFacts {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub readiness: Option<Readiness>,
+    }
+
+    /// How long its latest start took until it was ready.
+    #[derive(Eq)]
+    pub struct Readiness {
+        pub milliseconds: u64,
+        /// `health`, or `port`.
+        pub by: String,
+        /// The port that something listened at first: `80/tcp`.
+        #[serde(skip_serializing_if = "omit::zero")]
+        pub port: String,
+    }
+
+    /// A container's health, as a list shows it.
+    pub struct HealthSummary {
+        pub status: String,
+        pub failing_streak: i64,
     }
 
     /// Which ids of the host a container has in a user namespace of its own: `inside:outside:how many`, Podman's way.
@@ -172,6 +198,10 @@ documents! {
         pub host_config: SummaryHostConfig,
         pub network_settings: SummaryNetworkSettings,
         pub mounts: Vec<MountPoint>,
+        pub health: HealthSummary,
+        /// What Docker has no word for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub proa: Option<ProaFacts>,
     }
 
     /// The part of [`HostConfig`] that a list shows.
@@ -218,7 +248,7 @@ documents! {
 
     /// The answer of `POST /containers/{id}/update`.
     pub struct ContainerUpdateResponse {
-        pub warnings: Vec<String>,
+        pub warnings: Option<Vec<String>>,
     }
 
     /// The answer of `GET /containers/{id}/top`.
@@ -341,5 +371,15 @@ documents! {
         pub nano_cpus: i64,
         pub pids_limit: Option<i64>,
         pub restart_policy: RestartPolicy,
+    }
+}
+
+impl HealthSummary {
+    /// Of a container without a health check.
+    pub fn none() -> Self {
+        Self {
+            status: "none".to_owned(),
+            failing_streak: 0,
+        }
     }
 }

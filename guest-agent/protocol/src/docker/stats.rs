@@ -23,6 +23,7 @@ pub struct ContainerStats {
     pub cpu_stats: CpuStats,
     pub precpu_stats: CpuStats,
     pub memory_stats: MemoryStats,
+    pub os_type: String,
     #[serde(skip_serializing_if = "omit::empty")]
     pub networks: Option<BTreeMap<String, NetworkStats>>,
 }

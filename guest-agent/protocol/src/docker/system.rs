@@ -166,6 +166,21 @@ documents! {
     pub struct Commit {
         #[serde(rename = "ID")]
         pub id: String,
+        pub expected: String,
+    }
+
+    /// The answer of `POST /build/prune`.
+    pub struct BuildPruneResponse {
+        pub caches_deleted: Option<Vec<String>>,
+        pub space_reclaimed: u64,
+    }
+
+    /// What one kind of object takes on the disk, as `GET /system/df` says it since version 1.52.
+    pub struct UsageSummary {
+        pub active_count: i64,
+        pub total_count: i64,
+        pub reclaimable: i64,
+        pub total_size: i64,
     }
 
     /// `GET /system/df`
@@ -246,7 +261,6 @@ documents! {
     /// The answer of `POST /auth`.
     pub struct AuthResponse {
         pub status: String,
-        #[serde(skip_serializing_if = "omit::zero")]
         pub identity_token: String,
     }
 }
