@@ -2,6 +2,9 @@
 # Static release binaries for x86_64 and aarch64, each linked against musl; C parts are compiled by zig for the one
 # that is not this machine's. Where rustup's server does not answer, the standard library is compiled from Debian's
 # source package of the same version.
+#
+#   scripts/cross.sh                                                   everything, for both
+#   scripts/cross.sh --target aarch64-unknown-linux-musl -p proa-boot  what cargo is told so
 set -euo pipefail
 
 targets=(x86_64-unknown-linux-musl aarch64-unknown-linux-musl)
@@ -43,6 +46,9 @@ fi
     python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore --target "$cache/python" ziglang cargo-zigbuild
 export PATH=$cache/python/bin:$cache/python/ziglang:$PATH PYTHONPATH=$cache/python
 
+if [ $# -gt 0 ]; then
+    exec cargo zigbuild "$@"
+fi
 for target in "${targets[@]}"; do
     cargo zigbuild --release --target "$target" -p proa-agent -p proa-cli
     file "${CARGO_TARGET_DIR:-target}/$target/release/"{proa,proa-agent}

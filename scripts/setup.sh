@@ -64,10 +64,18 @@ need_tests() {
 
 # The guest of scripts/vm.sh.
 need_vm() {
-    apt_install qemu-system-x86 qemu-utils e2fsprogs cpio kmod busybox-static
+    apt_install qemu-system-x86 qemu-system-arm qemu-utils e2fsprogs cpio kmod busybox-static
 }
 
-# What makes the machine's image.
+# What makes the machine's image, for this processor and for the other.
 need_image() {
-    apt_install binutils cpio erofs-utils kmod xz-utils zstd
+    local other=aarch64-unknown-linux-musl
+    [ "$(uname -m)" = x86_64 ] || other=x86_64-unknown-linux-musl
+    apt_install binutils cpio erofs-utils kmod make python3-pip xz-utils zstd
+    case $(uname -m) in
+        x86_64) apt_install gcc-aarch64-linux-gnu ;;
+        aarch64) apt_install gcc-x86-64-linux-gnu ;;
+    esac
+    [ -d "$(rustc --print sysroot)/lib/rustlib/$other" ] || timeout 300 rustup target add "$other" >&2 ||
+        echo "no target $other: its standard library will be compiled" >&2
 }

@@ -16,6 +16,8 @@ umask 022
 initramfs_limit=$((15 << 20)) image_limit=$((40 << 20))
 suite=trixie
 packages='xfsprogs libc6 libinih1 liburcu8t64 libblkid1 libuuid1'
+# What the kernel's build system needs on the machine this runs on.
+tools='libc6 libelf1t64 zlib1g libzstd1'
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/proa/packages
 target_dir=${CARGO_TARGET_DIR:-target}
 arch=$(uname -m) agent='' out='' words='console=ttyS0 quiet loglevel=4 panic=-1 random.trust_cpu=on mitigations=off'
@@ -43,73 +45,116 @@ main() {
     trap 'rm -rf "$work"' EXIT
     unpack_packages
     build_programs
+    build_module
     stage_modules
     make_initramfs
     make_image
     place
 }
 
-# Every pinned package, unpacked into $work/debian.
+# Every package of the image, unpacked into $work/debian.
 unpack_packages() {
-    local name version sum file
-    while read -r name version sum; do
-        file=$cache/$sum.deb
-        [ -e "$file" ] || fetch "$name" "$version" "$sum" || file=$replaced
-        dpkg-deb -x "$file" "$work/debian"
-        echo "$name $version" >> "$work/versions"
-    done < <(awk -v debian="$debian" '$2 == debian {print $1, $3, $4}' vm-image/pins)
+    local name
+    for name in $(awk -v debian="$debian" '$2 == debian && $1 ~ /^linux-image-/ {print $1}' vm-image/pins) $packages; do
+        find_package "$name" "$debian"
+        dpkg-deb -x "$found" "$work/debian"
+        echo "$name $(dpkg-deb -f "$found" Version)" >> "$work/versions"
+    done
     [ -e "$work/debian" ] || { echo "image: vm-image/pins has nothing for $debian" >&2; exit 1; }
-    release=$(ls "$work"/debian/usr/lib/modules 2>/dev/null || ls "$work/debian/lib/modules")
-    tree=$work/debian/usr/lib/modules/$release
-    [ -e "$tree" ] || tree=$work/debian/lib/modules/$release
+    tree=$(dirname "$(find "$work/debian" -path '*/lib/modules/*/kernel' -type d)")
+    release=$(basename "$tree")
 }
 
-# Downloads one package. Debian keeps only the newest of each: then that one is taken, and it is said.
-fetch() {
-    local name=$1 version=$2 sum=$3 present_version present_sum file stem=$1
+# Sets $found to the file of a package: the pinned one, or, said loudly, what Debian has now, which keeps only the newest.
+find_package() {
+    local name=$1 debian=$2 version sum present file stem=$1
+    read -r version sum < <(awk -v name="$name" -v debian="$debian" '$1 == name && $2 == debian {print $3, $4}' vm-image/pins) || true
+    found=$cache/${sum:-none}.deb
+    [ ! -e "$found" ] || return 0
     mkdir -p "$work/fetched"
-    if read -r _ _ present_sum file < <(scripts/debian.sh "$suite" "$debian" "$work/fetched" "$name=$version" 2>/dev/null); then
-        [ "$present_sum" = "$sum" ] || { echo "image: $name $version is not what vm-image/pins says: its sha256 is $present_sum" >&2; exit 1; }
-        mv "$file" "$cache/$sum.deb"
+    if [ -n "$version" ] && read -r _ _ present file < <(scripts/debian.sh "$suite" "$debian" "$work/fetched" "$name=$version" 2>/dev/null); then
+        [ "$present" = "$sum" ] || { echo "image: $name $version is not what vm-image/pins says: its sha256 is $present" >&2; exit 1; }
+        mv "$file" "$found"
         return 0
     fi
     case $name in linux-image-*) stem=linux-image-cloud-$debian ;; esac
-    read -r name present_version present_sum file < <(scripts/debian.sh "$suite" "$debian" "$work/fetched" "$stem") ||
-        { echo "image: the mirror has neither $1 $version nor another $stem for $debian" >&2; exit 1; }
+    read -r name version present file < <(scripts/debian.sh "$suite" "$debian" "$work/fetched" "$stem") ||
+        { echo "image: the mirror has no $stem for $debian" >&2; exit 1; }
     cat >&2 <<SAID
-image: !!! Debian has no $1 $version any more; going on with $name $present_version.
+image: !!! Debian does not have the pinned $1 any more; going on with $name $version.
 image: !!! Move the pins, and commit them:  scripts/dev image --move-pins
 SAID
-    mv "$file" "$cache/$present_sum.deb"
-    replaced=$cache/$present_sum.deb
-    return 1
+    found=$cache/$present.deb
+    mv "$file" "$found"
+}
+
+# Headers of a kernel, and the programs that come with them, by the kernel's release.
+headers_of() {
+    local release=$1 debian=$2
+    echo "linux-headers-$release $debian"
+    echo "linux-headers-${release%-cloud-*}-common all"
+    echo "linux-kbuild-${release%-cloud-*} $(dpkg --print-architecture)"
+}
+
+# The module that brings the host's file events to watchers.
+build_module() {
+    local name architecture library
+    while read -r name architecture; do
+        find_package "$name" "$architecture"
+        dpkg-deb -x "$found" "$work/headers"
+    done < <(headers_of "$release" "$debian"; for library in $tools; do echo "$library $(dpkg --print-architecture)"; done)
+    vm-image/fsevents/build.sh "$arch" "$release" "$work/headers" "$work/proa_fsevents.ko"
 }
 
 move_pins() {
-    local debian name version sum file
+    local debian kernel
     grep '^#' vm-image/pins > "$cache/pins"
     for debian in amd64 arm64; do
-        while read -r name version sum file; do
-            mv "$file" "$cache/$sum.deb"
-            echo "$name $debian $version $sum" >> "$cache/pins"
-        done < <(scripts/debian.sh "$suite" "$debian" "$cache/new" "linux-image-cloud-$debian" $packages)
+        pin "$debian" "linux-image-cloud-$debian" $packages
+        kernel=$(awk -v debian="$debian" '$2 == debian && $1 ~ /^linux-image-/ {print substr($1, 13)}' "$cache/pins")
+        pin "$debian" "linux-headers-$kernel"
     done
+    # Common to both, and what runs here, whichever machine that is.
+    for debian in amd64 arm64; do pin "$debian" "linux-kbuild-${kernel%-cloud-*}" ${tools#libc6 }; done
+    pin all "linux-headers-${kernel%-cloud-*}-common"
     mv "$cache/pins" vm-image/pins
     rm -rf "$cache/new"
+}
+
+# Adds lines for an architecture's packages.
+pin() {
+    local debian=$1 name version sum file
+    shift
+    while read -r name version sum file; do
+        mv "$file" "$cache/$sum.deb"
+        echo "$name $debian $version $sum" >> "$cache/pins"
+    done < <(scripts/debian.sh "$suite" "${debian/all/amd64}" "$cache/new" "$@")
 }
 
 # The first program, always; the agent, unless one was given. Paths of this machine do not get into them.
 build_programs() {
     local target=$arch-unknown-linux-musl flags="--remap-path-prefix=$PWD=/proa --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
-    # There is no C in it, so the linker that Rust brings will do for any processor.
-    [ "$arch" = "$(uname -m)" ] || flags+=" -Clinker=rust-lld -Clink-self-contained=yes"
-    [ -d "$(rustc --print sysroot)/lib/rustlib/$target" ] || { target=$arch-unknown-linux-gnu; flags+=" -Ctarget-feature=+crt-static"; }
-    RUSTFLAGS=$flags cargo build --quiet --profile hello --target "$target" --target-dir "$target_dir/boot" -p proa-boot
+    local words=(--quiet --profile hello --target "$target" --target-dir "$target_dir/boot" -p proa-boot)
     boot=$target_dir/boot/$target/hello/proa-boot
-    if [ -z "$agent" ]; then
-        cargo build --release --target "$target" -p proa-agent
-        agent=$target_dir/$target/release/proa-agent
+    if has_standard_library "$target"; then
+        # There is no C in it, so the linker that Rust brings will do for any processor.
+        [ "$arch" = "$(uname -m)" ] || flags+=" -Clinker=rust-lld -Clink-self-contained=yes"
+        RUSTFLAGS=$flags cargo build "${words[@]}"
+    else
+        scripts/cross.sh "${words[@]}"
     fi
+    if [ -z "$agent" ]; then
+        agent=$target_dir/$target/release/proa-agent
+        if [ "$arch" = "$(uname -m)" ] && has_standard_library "$target"; then
+            cargo build --release --target "$target" -p proa-agent
+        else
+            scripts/cross.sh --release --target "$target" -p proa-agent
+        fi
+    fi
+}
+
+has_standard_library() {
+    [ -d "$(rustc --print sysroot)/lib/rustlib/$1" ]
 }
 
 # The chosen modules in three folders, with tables by depmod for the initramfs's and for all of the image's.
@@ -128,6 +173,7 @@ stage_modules() {
     done < vm-image/modules
     # What is unpacked already is not needed packed.
     for file in "$all"/*.ko; do rm -f "$file.xz"; done
+    cp "$work/proa_fsevents.ko" "$all/"
     add_needs "$all"
     depmod -b "$work/first" "$release"
     depmod -b "$work/all" "$release"
@@ -192,7 +238,7 @@ make_image() {
 }
 
 strip_program() {
-    [ "$arch" != "$(uname -m)" ] || strip --strip-all "$1"
+    "$arch-linux-gnu-strip" --strip-all "$1"
 }
 
 # What a debug build of this machine is linked to, at the places it looks for it.

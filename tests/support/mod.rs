@@ -34,6 +34,7 @@
 )]
 
 mod agent;
+mod boot_files;
 mod dockerd;
 mod http;
 mod image;
@@ -43,6 +44,7 @@ mod programs;
 mod registry;
 
 pub use agent::{Agent, poll};
+pub use boot_files::{boot_files, boot_files_without_agent};
 pub use dockerd::{Dockerd, behind, inside, inside_peers};
 pub use http::{Client, Response};
 pub use image::{Files, Image};

@@ -9,6 +9,7 @@
 
 mod cli;
 mod doctor;
+mod fsevents;
 mod hello;
 mod init;
 mod install;

@@ -135,3 +135,15 @@ pub struct BrowsedContent {
     /// The bytes, so encoded.
     pub text: String,
 }
+
+/// A line of `POST /proa/v1/fsevents`: what the host did to a file that the machine shares.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FileEvent {
+    /// Which file, by its path on both sides.
+    pub path: String,
+    /// What happened: the bits of `inotify(7)`.
+    pub mask: u32,
+    /// The same for both halves of a move.
+    pub cookie: u32,
+}

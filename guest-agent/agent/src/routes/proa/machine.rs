@@ -68,7 +68,7 @@ pub(super) async fn share(mut call: Call) -> Answer {
     }
 }
 
-fn in_machine() -> Result<(), ApiError> {
+pub(super) fn in_machine() -> Result<(), ApiError> {
     if State::read().is_some() {
         return Ok(());
     }

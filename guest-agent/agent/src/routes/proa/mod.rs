@@ -1,5 +1,6 @@
 //! `/proa/v1/…`: what Docker's API lacks.
 
+mod fsevents;
 mod health;
 mod machine;
 mod volumes;
@@ -18,6 +19,7 @@ pub(super) async fn answer(method: &Method, path: &[&str], call: Call) -> Answer
         ("POST", ["tunnel"]) => tunnel::open(call).await,
         ("POST", ["clock"]) => machine::clock(call).await,
         ("POST", ["shutdown"]) => machine::shutdown(&call).await,
+        ("POST", ["fsevents"]) => fsevents::answer(call).await,
         ("GET", ["shares"]) => machine::shares(),
         ("PUT", ["shares"]) => machine::share(call).await,
         (_, ["volumes", rest @ ..]) => volumes::answer(method, rest, call).await,
