@@ -61,7 +61,7 @@ unpack_packages() {
         echo "$name $(dpkg-deb -f "$found" Version)" >> "$work/versions"
     done
     [ -e "$work/debian" ] || { echo "image: vm-image/pins has nothing for $debian" >&2; exit 1; }
-    tree=$(dirname "$(find "$work/debian" -path '*/lib/modules/*/kernel' -type d)")
+    tree=$(dirname "$(find "$work/debian" -path '*/lib/modules/*/kernel' -type d -prune)")
     release=$(basename "$tree")
 }
 
