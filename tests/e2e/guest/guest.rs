@@ -71,13 +71,16 @@ impl Guest {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
+        let share = share(&folder);
         let qemu = qemu(disk, &folder, port)
+            .args(share.iter().flat_map(ShareServer::words))
             .spawn()
             .expect("qemu-system-x86_64 is installed");
         let mut guest = Self {
             qemu,
             folder,
             port,
+            _share: share,
             _turn: turn,
         };
         poll(PATIENCE, "the API answers", || {
