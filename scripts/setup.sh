@@ -52,7 +52,7 @@ static_target() {
 # What tests start: a static shell for images, and the peers in a root folder of theirs.
 need_tests() {
     [ "$(id -u)" -eq 0 ] || { echo "the tests make namespaces, mounts and cgroups: run them as root" >&2; exit 1; }
-    apt_install attr bind9-dnsutils busybox-static curl dbus debootstrap docker-registry e2fsprogs iproute2 iptables nftables openssl python3-venv skopeo ufw umoci zstd
+    apt_install attr bind9-dnsutils busybox-static curl dbus debootstrap docker-registry e2fsprogs iproute2 iptables nftables openssl python3-venv skopeo systemd ufw umoci zstd
     # Installed, firewalld would also be started; only tests shall do that, in network namespaces of their own.
     if ! command -v firewalld >/dev/null && command -v systemctl >/dev/null; then
         systemctl mask --quiet firewalld

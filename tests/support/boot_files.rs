@@ -13,7 +13,9 @@ pub fn boot_files() -> PathBuf {
         return folder.into();
     }
     let agent = program("proa-agent");
-    let common = target_of(&agent).join("vm-image").join(std::env::consts::ARCH);
+    let common = target_of(&agent)
+        .join("vm-image")
+        .join(std::env::consts::ARCH);
     if is_newer(&common, &agent) {
         return common;
     }
