@@ -30,7 +30,8 @@ static void tell_of_name(struct dentry *parent, const struct qstr *name, u32 mas
 	struct dentry *child = d_lookup(parent, name);
 	struct inode *inode = child ? d_inode(child) : NULL;
 
-	fsnotify_name(mask, inode, FSNOTIFY_EVENT_INODE, d_inode(parent), name, cookie);
+	/* It must be told of something that is there, for its super block. */
+	fsnotify_name(mask, inode ? child : parent, FSNOTIFY_EVENT_DENTRY, d_inode(parent), name, cookie);
 	if (inode && (mask & FS_DELETE)) {
 		fsnotify_inode(inode, FS_DELETE_SELF | (mask & FS_ISDIR));
 		d_invalidate(child);
