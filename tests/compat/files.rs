@@ -290,7 +290,6 @@ fn an_exported_container_and_a_committed_one_are_the_same_as_dockers() {
     assert_eq!(ours, peer);
     let commit = [
         "commit",
-        "-q",
         "-a",
         "me",
         "-m",

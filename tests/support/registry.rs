@@ -38,25 +38,21 @@ impl Registry {
     /// On the host of a network of the test's own, where port 5000 is free; with one user, `sailor` with the password
     /// `secret`.
     pub fn start_in(network: &Network) -> Self {
-        let folder = short_folder(std::path::Path::new("/var/tmp"), "proa-users-");
-        let users = folder.join("users");
-        fs::write(&users, USERS).expect("the folder is new");
-        let auth = format!(
-            "auth: {{htpasswd: {{realm: test, path: {}}}}}\n",
-            users.display()
-        );
-        let registry = Self::serve(network.prefix(), "127.0.0.1:5000".to_owned(), &auth);
+        // The server reads the file again and again; it goes away with the folder of the server.
+        let auth = "auth: {htpasswd: {realm: test, path: FOLDER/users}}\n";
+        let registry = Self::serve(network.prefix(), "127.0.0.1:5000".to_owned(), auth);
         super::poll(Duration::from_secs(120), "the registry answers", || {
             let url = format!("http://{}/v2/", registry.address);
             run(network.host("curl").args(["--silent", &url])).code == 0
         });
-        fs::remove_dir_all(folder).expect("it was read");
         registry
     }
 
     fn serve(before: Vec<String>, address: String, more: &str) -> Self {
         let folder = short_folder(std::path::Path::new("/var/tmp"), "proa-registry-");
         let config = folder.join("config.yml");
+        fs::write(folder.join("users"), USERS).expect("the folder is new");
+        let more = more.replace("FOLDER", &folder.display().to_string());
         let text = format!(
             "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {}/content}}, delete: {{enabled: true}}}}\nhttp: {{addr: '{address}', secret: only-a-test}}\n{more}",
             folder.display()

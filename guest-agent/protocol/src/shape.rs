@@ -149,7 +149,9 @@ fn remove(value: &mut Value, path: &str) {
     };
     match (value, step, rest) {
         (Value::Array(items), "*", Some(rest)) => {
-            items.iter_mut().for_each(|item| remove(item, rest));
+            for item in items.iter_mut() {
+                remove(item, rest);
+            }
         }
         (Value::Object(fields), "*", Some(rest)) => {
             fields.values_mut().for_each(|field| remove(field, rest));

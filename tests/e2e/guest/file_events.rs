@@ -30,7 +30,7 @@ fn a_container_hears_what_the_host_does_to_a_shared_folder() {
         .ok();
     load_watcher(&guest, &folder);
 
-    let mount = format!("type=bind,source=\"{shared}\",target=/shared");
+    let mount = format!("type=bind,\"source={shared}\",target=/shared");
     guest
         .docker(&[
             "run",

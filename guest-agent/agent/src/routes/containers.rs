@@ -158,7 +158,7 @@ async fn restart(id: &str, call: &Call) -> Answer {
 async fn kill(id: &str, call: &Call) -> Answer {
     call.engine()
         .container(id)?
-        .kill(call.wish("signal").as_deref())
+        .kill(id, call.wish("signal").as_deref())
         .await?;
     no_content()
 }

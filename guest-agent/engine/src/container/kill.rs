@@ -4,10 +4,14 @@ use super::{Container, signal, task::Request};
 use crate::{Error, Result};
 
 impl Container {
-    /// Sends a signal (`SIGKILL` if none is named).
-    pub async fn kill(&self, name: Option<&str>) -> Result<()> {
+    /// Sends a signal (`SIGKILL` if none is named). A refusal calls the container as the caller did.
+    pub async fn kill(&self, called: &str, name: Option<&str>) -> Result<()> {
+        let cannot_kill = |error: Error| {
+            let text = format!("cannot kill container: {called}: {}", error.told());
+            Error::new(error.kind(), text)
+        };
         let number = match name.filter(|name| !name.is_empty()) {
-            Some(name) => signal::parse(name).map_err(|error| self.cannot_kill(error))?,
+            Some(name) => signal::parse(name).map_err(cannot_kill)?,
             None => signal::SIGKILL,
         };
         let stops = number == signal::SIGKILL || Some(number) == self.stop_signal().ok();
@@ -17,17 +21,9 @@ impl Container {
             answer,
         })
         .await
-        .map_err(|error| self.cannot_kill(error))?;
+        .map_err(cannot_kill)?;
         self.tell("kill", &[("signal", number.to_string())]);
         Ok(())
-    }
-
-    fn cannot_kill(&self, error: Error) -> Error {
-        let id = self.id();
-        Error::new(
-            error.kind(),
-            format!("cannot kill container: {id}: {}", error.told()),
-        )
     }
 
     /// The signal that asks it to stop.
