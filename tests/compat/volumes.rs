@@ -37,9 +37,9 @@ fn options_are_taken_and_refused_as_docker_does() {
         &["o=ro", "device=x"],
     ] {
         let mut words = vec!["volume", "create"];
-        options
-            .iter()
-            .for_each(|option| words.extend(["-o", option]));
+        for option in options {
+            words.extend(["-o", option]);
+        }
         words.push("odd");
         assert!(!same(&pair, &words).is_empty(), "{options:?}");
     }

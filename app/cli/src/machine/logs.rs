@@ -35,11 +35,13 @@ impl Act for Logs {
             folders.console()
         };
         let mut read = show(&path, 0)?;
-        while self.follow {
+        if !self.follow {
+            return Ok(Exit::OK);
+        }
+        loop {
             tokio::time::sleep(LOOK).await;
             read = show(&path, read)?;
         }
-        Ok(Exit::OK)
     }
 }
 
