@@ -166,7 +166,7 @@ fn a_company_registry_is_for_those_who_log_in() {
 
     let login = ["login", "-u", USER, "--password-stdin", &company.name];
     let told = agent.proa_with_input(&login, b"wrong").failed(1);
-    assert!(told.contains("unauthorized"), "{told}");
+    assert!(told.contains("401 Unauthorized"), "{told}");
     agent.proa_with_input(&login, PASSWORD.as_bytes()).ok();
     agent.proa(&["push", &remote]).ok();
     agent.proa(&["rmi", &remote]).ok();

@@ -90,7 +90,9 @@ fn containers_live_on(guest: &Guest) {
     ]);
     poll(PATIENCE, "another API server answers", || {
         let answer = guest.api().try_send("GET", "/proa/v1/health", &[], b"");
-        answer.is_ok_and(|answer| answer.status == 200 && answer.json()["pid"] != pid)
+        answer.is_ok_and(|answer| {
+            answer.status == 200 && answer.json()["pid"].as_u64() != pid.parse().ok()
+        })
     });
     assert_eq!(started(guest), before);
 }
