@@ -176,7 +176,7 @@ fn a_company_registry_is_for_those_who_log_in() {
 
     // Docker's command line, with the same words and the same file.
     let told = agent.docker_with_input(&login, b"wrong").failed(1);
-    assert!(told.contains("unauthorized"), "{told}");
+    assert!(told.contains("401 Unauthorized"), "{told}");
     agent.docker_with_input(&login, PASSWORD.as_bytes()).ok();
     agent.docker(&["pull", &remote]).ok();
     agent.assert_nothing_left();

@@ -2,8 +2,6 @@
 
 use std::fs::File;
 use std::net::TcpListener;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::support::{Client, Ran, boot_files, peer, poll, program, run, short_folder};
+use super::support::{Client, Ran, boot_files, peer, poll, run, short_folder};
 
 /// Without acceleration, on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(240);
@@ -50,37 +48,24 @@ pub struct Guest {
     qemu: Child,
     folder: PathBuf,
     port: u16,
-    _share: Option<ShareServer>,
     _turn: MutexGuard<'static, ()>,
 }
 
 impl Guest {
     /// Boots with this data disk, and waits until the API answers.
     pub fn boot(disk: &DiskFile) -> Self {
-        Self::boot_with(disk, |_| None)
-    }
-
-    /// The same with a folder of this machine as the virtiofs device `share0`.
-    pub fn boot_sharing(disk: &DiskFile, shared: &Path) -> Self {
-        Self::boot_with(disk, |folder| Some(ShareServer::start(folder, shared)))
-    }
-
-    fn boot_with(disk: &DiskFile, share: impl FnOnce(&Path) -> Option<ShareServer>) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = short_folder(Path::new("/var/tmp"), "proa-guest-");
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
-        let share = share(&folder);
         let qemu = qemu(disk, &folder, port)
-            .args(share.iter().flat_map(ShareServer::words))
             .spawn()
             .expect("qemu-system-x86_64 is installed");
         let mut guest = Self {
             qemu,
             folder,
             port,
-            _share: share,
             _turn: turn,
         };
         poll(PATIENCE, "the API answers", || {
@@ -144,48 +129,6 @@ impl Drop for Guest {
             eprintln!("the guest's console:\n{}", self.console());
         }
         let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-/// The product's own server of a share.
-struct ShareServer {
-    process: Child,
-    socket: PathBuf,
-}
-
-impl ShareServer {
-    fn start(folder: &Path, shared: &Path) -> Self {
-        let socket = folder.join("share");
-        let listener = UnixListener::bind(&socket).unwrap();
-        let process = Command::new(program("proa"))
-            .arg("virtiofs")
-            .arg(shared)
-            .stdin(OwnedFd::from(listener.try_clone().unwrap()))
-            .stdout(OwnedFd::from(listener))
-            .spawn()
-            .expect("proa starts");
-        Self { process, socket }
-    }
-
-    /// A device of that kind needs the guest's memory to be shared with it.
-    fn words(&self) -> [String; 8] {
-        [
-            "-object".to_owned(),
-            "memory-backend-memfd,id=memory,size=1024M,share=on".to_owned(),
-            "-machine".to_owned(),
-            "memory-backend=memory".to_owned(),
-            "-chardev".to_owned(),
-            format!("socket,id=share,path={}", self.socket.display()),
-            "-device".to_owned(),
-            "vhost-user-fs-pci,chardev=share,tag=share0,queue-size=1024".to_owned(),
-        ]
-    }
-}
-
-impl Drop for ShareServer {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

@@ -9,6 +9,5 @@ mod support;
 
 mod aarch64;
 mod data_disk;
-mod file_events;
 mod guest;
 mod upkeep;
