@@ -104,6 +104,7 @@ impl Verb {
             Kind::Group(verbs) => command
                 .subcommand_required(true)
                 .arg_required_else_help(true)
+                .arg(help("Explain these verbs").short('h'))
                 .subcommands(verbs.iter().map(|verb| verb.command(with_values))),
         }
     }
@@ -124,11 +125,15 @@ fn augmented<A: Args>(command: Command) -> Command {
     let taken = command
         .get_arguments()
         .any(|arg| arg.get_short() == Some('h'));
-    let help = Arg::new("help")
+    let help = help("Explain this verb");
+    command.arg(if taken { help } else { help.short('h') })
+}
+
+fn help(about: &'static str) -> Arg {
+    Arg::new("help")
         .long("help")
         .action(ArgAction::Help)
-        .help("Explain this verb");
-    command.arg(if taken { help } else { help.short('h') })
+        .help(about)
 }
 
 fn augmented_with_values<A: Args>(command: Command) -> Command {

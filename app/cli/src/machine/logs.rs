@@ -34,6 +34,11 @@ impl Act for Logs {
         } else {
             folders.console()
         };
+        if !path.exists() {
+            let words =
+                "there is no log yet, since no machine has been started; `proa machine start` does";
+            return Err(Failure::usage(words));
+        }
         let mut read = show(&path, 0)?;
         if !self.follow {
             return Ok(Exit::OK);

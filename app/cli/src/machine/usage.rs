@@ -35,6 +35,9 @@ impl Act for Usage {
 }
 
 fn text(usage: &Paid) -> String {
+    if usage.processes.is_empty() && usage.disk_size == 0 {
+        return "No machine runs, and none has a disk here: it costs nothing.\n".to_owned();
+    }
     let mut text = format!("{:<16} {:>10} {:>12}\n", "PROCESS", "MEMORY", "CPU TIME");
     for process in &usage.processes {
         let (memory, seconds) = (

@@ -59,7 +59,7 @@ pub enum SettingsError {
     Write(PathBuf, #[source] io::Error),
     /// No machine can be made so.
     #[error("{0}")]
-    Unfit(&'static str),
+    Unfit(String),
 }
 
 impl Default for Settings {
@@ -97,18 +97,25 @@ impl Settings {
     }
 
     fn check(&self) -> Result<(), SettingsError> {
-        if self.cpus == 0 || self.cpus > processors() {
-            return Err(SettingsError::Unfit(
-                "a machine has at least one processor and at most as many as this computer",
-            ));
+        let (processors, memory) = (processors(), host_memory());
+        if self.cpus == 0 || self.cpus > processors {
+            return Err(SettingsError::Unfit(format!(
+                "a machine cannot have {} processors: give --cpus from 1 to {processors}, which this computer has",
+                self.cpus
+            )));
         }
-        if self.memory < GIB / 4 || self.memory > host_memory() {
-            return Err(SettingsError::Unfit(
-                "a machine has at least 256 MB of memory and at most as much as this computer",
-            ));
+        if self.memory < GIB / 4 || self.memory > memory {
+            return Err(SettingsError::Unfit(format!(
+                "a machine cannot have {} MB of memory: give --memory from 256m to {}m, which this computer has",
+                self.memory >> 20,
+                memory >> 20
+            )));
         }
         if self.disk < GIB {
-            return Err(SettingsError::Unfit("a machine's disk has at least 1 GB"));
+            return Err(SettingsError::Unfit(format!(
+                "a machine's disk cannot have {} MB: give --disk of at least 1g",
+                self.disk >> 20
+            )));
         }
         Ok(())
     }
