@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use proa_engine::{Engine, ListOptions, Result};
+use proa_protocol::Info;
 
 /// What the answer is.
 pub(crate) const TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -12,15 +13,32 @@ pub(crate) const TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// All of them.
 pub(crate) async fn told(engine: &Arc<Engine>) -> Result<String> {
     let info = engine.info().await?;
-    let everything = ListOptions {
-        all: true,
-        ..ListOptions::default()
-    };
-    let containers = engine.list(everything).await?;
-    let unhealthy = containers
-        .iter()
-        .filter(|one| one.health.status == "unhealthy");
     let mut text = Text::default();
+    containers(engine, &info, &mut text).await?;
+    host(&info, &mut text);
+    let events = engine.events_told() as i64;
+    text.one(
+        "engine_daemon_events_total",
+        "counter",
+        "Events told",
+        events,
+    );
+    text.gauge("proa_images", "Images", info.images);
+    let layers = engine.images().layers_size() as i64;
+    text.gauge("proa_layers_bytes", "Size of all layers", layers);
+    text.gauge(
+        "process_open_fds",
+        "Descriptors of the API server",
+        info.n_fd,
+    );
+    if let Some(resident) = resident() {
+        let name = "process_resident_memory_bytes";
+        text.gauge(name, "Memory of the API server", resident);
+    }
+    Ok(text.0)
+}
+
+async fn containers(engine: &Arc<Engine>, info: &Info, text: &mut Text) -> Result<()> {
     let name = "engine_daemon_container_states_containers";
     text.head(name, "gauge", "Containers in each state");
     for (state, count) in [
@@ -30,18 +48,23 @@ pub(crate) async fn told(engine: &Arc<Engine>) -> Result<String> {
     ] {
         text.line(name, &format!("{{state={state:?}}}"), count);
     }
-    text.one(
-        "engine_daemon_engine_cpus_cpus",
-        "gauge",
-        "Processors of the host",
-        info.ncpu,
-    );
-    text.one(
-        "engine_daemon_engine_memory_bytes",
-        "gauge",
-        "Memory of the host",
-        info.mem_total,
-    );
+    let everything = ListOptions {
+        all: true,
+        ..ListOptions::default()
+    };
+    let all = engine.list(everything).await?;
+    let unhealthy = all.iter().filter(|one| one.health.status == "unhealthy");
+    let name = "proa_containers_unhealthy";
+    let count = unhealthy.count() as i64;
+    text.gauge(name, "Containers whose health check fails", count);
+    Ok(())
+}
+
+fn host(info: &Info, text: &mut Text) {
+    let name = "engine_daemon_engine_cpus_cpus";
+    text.gauge(name, "Processors of the host", info.ncpu);
+    let name = "engine_daemon_engine_memory_bytes";
+    text.gauge(name, "Memory of the host", info.mem_total);
     let name = "engine_daemon_engine_info";
     text.head(name, "gauge", "What this engine is");
     let labels = format!(
@@ -49,40 +72,6 @@ pub(crate) async fn told(engine: &Arc<Engine>) -> Result<String> {
         info.architecture, info.id, info.kernel_version, info.operating_system, info.server_version
     );
     text.line(name, &labels, 1);
-    text.one(
-        "engine_daemon_events_total",
-        "counter",
-        "Events told",
-        engine.events_told() as i64,
-    );
-    text.one(
-        "proa_containers_unhealthy",
-        "gauge",
-        "Containers whose health check fails",
-        unhealthy.count() as i64,
-    );
-    text.one("proa_images", "gauge", "Images", info.images);
-    text.one(
-        "proa_layers_bytes",
-        "gauge",
-        "Size of all layers",
-        engine.images().layers_size() as i64,
-    );
-    text.one(
-        "process_open_fds",
-        "gauge",
-        "Descriptors of the API server",
-        info.n_fd,
-    );
-    if let Some(resident) = resident() {
-        text.one(
-            "process_resident_memory_bytes",
-            "gauge",
-            "Memory of the API server",
-            resident,
-        );
-    }
-    Ok(text.0)
 }
 
 /// `statm` of proc_pid_statm(5): its second field, in pages.
@@ -104,6 +93,10 @@ impl Text {
 
     fn line(&mut self, name: &str, labels: &str, value: i64) {
         let _ = writeln!(self.0, "{name}{labels} {value}");
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: i64) {
+        self.one(name, "gauge", help, value);
     }
 
     fn one(&mut self, name: &str, kind: &str, help: &str, value: i64) {

@@ -14,6 +14,7 @@ mod hello;
 mod kit;
 mod lifecycle;
 mod limits;
+mod metrics;
 mod networks;
 mod readers;
 mod service;
